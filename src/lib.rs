@@ -1,0 +1,2 @@
+//! image-syncer.
+pub mod oci;
