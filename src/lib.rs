@@ -1,2 +1,6 @@
 //! image-syncer.
+pub mod config;
+pub mod event;
 pub mod oci;
+pub mod plan;
+pub mod store;

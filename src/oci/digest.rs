@@ -197,10 +197,7 @@ mod tests {
     #[test]
     fn what_is_not_a_digest_is_named() {
         assert_eq!("abc".parse::<Digest>(), Err(DigestError::NoSeparator));
-        assert_eq!(
-            "md5:00".parse::<Digest>(),
-            Err(DigestError::UnknownAlgorithm("md5".into()))
-        );
+        assert_eq!("md5:00".parse::<Digest>(), Err(DigestError::UnknownAlgorithm("md5".into())));
         assert_eq!(
             "sha256:00".parse::<Digest>(),
             Err(DigestError::Length { algorithm: "sha256", expected: 64, found: 2 })

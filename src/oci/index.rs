@@ -89,7 +89,11 @@ fn kept(children: &[Descriptor], wanted: &[Platform]) -> Result<Vec<bool>, Deriv
 }
 
 fn available(children: &[Descriptor]) -> Vec<Platform> {
-    children.iter().filter_map(|child| child.platform.clone()).filter(|platform| !platform.is_unknown()).collect()
+    children
+        .iter()
+        .filter_map(|child| child.platform.clone())
+        .filter(|platform| !platform.is_unknown())
+        .collect()
 }
 
 impl Manifest {
@@ -140,7 +144,12 @@ mod tests {
     fn the_same_choice_gives_the_same_bytes_for_ever() {
         let derived = derive_index(&index(), &platforms(&["linux/arm64"])).expect("derived");
         let text = std::str::from_utf8(&derived.bytes).expect("text");
-        assert!(text.starts_with(r#"{"x-unknown":[1.50,"é"],"schemaVersion":2,"manifests":[{"size":7,"digest":"sha256:bbbb"#), "{text}");
+        assert!(
+            text.starts_with(
+                r#"{"x-unknown":[1.50,"é"],"schemaVersion":2,"manifests":[{"size":7,"digest":"sha256:bbbb"#
+            ),
+            "{text}"
+        );
         assert!(!text.contains("aaaa") && !text.contains("cccc") && text.contains("dddd"), "{text}");
         assert!(text.ends_with(&format!(r#"}}],"mediaType":"{}"}}"#, MediaType::OCI_INDEX)), "{text}");
     }
@@ -154,6 +163,9 @@ mod tests {
     #[test]
     fn a_missing_platform_is_named_with_what_is_there() {
         let error = derive_index(&index(), &platforms(&["linux/s390x"])).expect_err("missing");
-        assert_eq!(error.to_string(), "the source has no image for linux/s390x; it has linux/amd64, linux/arm64/v8");
+        assert_eq!(
+            error.to_string(),
+            "the source has no image for linux/s390x; it has linux/amd64, linux/arm64/v8"
+        );
     }
 }

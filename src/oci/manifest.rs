@@ -152,7 +152,8 @@ impl Manifest {
             None if document.manifests.is_some() => MediaType::OCI_INDEX,
             None => MediaType::OCI_MANIFEST,
         };
-        let has_image = document.config.is_some() || !document.layers.is_empty() || !document.blobs.is_empty();
+        let has_image =
+            document.config.is_some() || !document.layers.is_empty() || !document.blobs.is_empty();
         if has_image && document.manifests.is_some() {
             return Err(ManifestError::Ambiguous);
         }
@@ -167,16 +168,17 @@ impl Manifest {
         } else {
             return Err(ManifestError::Unsupported(media_type.to_string()));
         };
-        let artifact_type = document.artifact_type.filter(|text| !text.is_empty()).or_else(|| match &content {
-            Content::Image { config: Some(config), .. }
-                if config.media_type != MediaType::OCI_CONFIG
-                    && config.media_type != MediaType::DOCKER_CONFIG
-                    && config.media_type != MediaType::OCI_EMPTY =>
-            {
-                Some(config.media_type.to_string())
-            }
-            _ => None,
-        });
+        let artifact_type =
+            document.artifact_type.filter(|text| !text.is_empty()).or_else(|| match &content {
+                Content::Image { config: Some(config), .. }
+                    if config.media_type != MediaType::OCI_CONFIG
+                        && config.media_type != MediaType::DOCKER_CONFIG
+                        && config.media_type != MediaType::OCI_EMPTY =>
+                {
+                    Some(config.media_type.to_string())
+                }
+                _ => None,
+            });
         Ok(Self {
             media_type,
             artifact_type,
@@ -249,7 +251,11 @@ mod tests {
 
     #[test]
     fn a_document_that_contradicts_its_content_type_is_refused() {
-        let text = format!(r#"{{"schemaVersion":2,"mediaType":"{}","config":{}}}"#, MediaType::OCI_MANIFEST, config());
+        let text = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{}}}"#,
+            MediaType::OCI_MANIFEST,
+            config()
+        );
         assert!(matches!(
             Manifest::parse(text.as_bytes(), &MediaType::DOCKER_MANIFEST),
             Err(ManifestError::MediaTypeMismatch { .. })

@@ -20,6 +20,5 @@ pub use manifest::{Content, Manifest, ManifestError, RawManifest};
 pub use media_type::MediaType;
 pub use platform::{Platform, PlatformError};
 pub use reference::{
-    DEFAULT_REGISTRY, ManifestRef, Reference, ReferenceError, Registry, Repository, Tag,
-    split_registry,
+    DEFAULT_REGISTRY, ManifestRef, Reference, ReferenceError, Registry, Repository, Tag, split_registry,
 };

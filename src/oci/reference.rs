@@ -155,7 +155,8 @@ fn good_component(component: &str) -> bool {
         if alphanumeric(c) {
             let good = separator.is_empty()
                 || (after_word
-                    && (matches!(separator.as_str(), "." | "_" | "__") || separator.chars().all(|c| c == '-')));
+                    && (matches!(separator.as_str(), "." | "_" | "__")
+                        || separator.chars().all(|c| c == '-')));
             if !good {
                 return false;
             }
@@ -391,9 +392,13 @@ mod tests {
 
     #[test]
     fn loopback_hosts_are_known() {
-        for (text, loopback) in
-            [("localhost:5000", true), ("127.1.2.3", true), ("[::1]:80", true), ("quay.io", false), ("10.0.0.1", false)]
-        {
+        for (text, loopback) in [
+            ("localhost:5000", true),
+            ("127.1.2.3", true),
+            ("[::1]:80", true),
+            ("quay.io", false),
+            ("10.0.0.1", false),
+        ] {
             assert_eq!(text.parse::<Registry>().expect("a registry").is_loopback(), loopback, "{text}");
         }
     }

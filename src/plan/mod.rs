@@ -1,0 +1,25 @@
+//! The decision: what is wanted and what is known become a [`Plan`].
+//!
+//! [`plan`] is pure: no I/O, no clock, and it cannot fail. An image that cannot be mirrored is a
+//! `blocked` item. What the copier does is what the plan says; it decides nothing.
+
+mod graph;
+mod inventory;
+mod item;
+mod outcome;
+
+pub use graph::{Companion, CompanionKind, CompanionPlace, Graph, Node, Standing};
+pub use inventory::{Companions, Found, Inventory, Observation, SourceState, TargetState};
+pub use item::{Cause, CauseKind, Decision, Item, Remark, RemarkKind, Side};
+pub use outcome::{Outcome, Proof, Result, Transfer};
+
+use crate::oci::Digest;
+
+/// What is to be done, an item for each entry of the list, in its order.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What was decided to be at the target; see [`Plan::digest`] in ARCHITECTURE.md.
+    pub digest: Digest,
+    /// The items.
+    pub items: Vec<Item>,
+}
