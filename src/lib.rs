@@ -1,4 +1,5 @@
 //! image-syncer.
+
 pub mod config;
 pub mod event;
 pub mod oci;

@@ -66,7 +66,7 @@ pub enum Content {
     /// An image or an artifact: blobs.
     Image {
         /// The configuration; artifact manifests have none.
-        config: Option<Descriptor>,
+        config: Option<Box<Descriptor>>,
         /// The layers, the lowest first.
         layers: Vec<Descriptor>,
     },
@@ -164,7 +164,7 @@ impl Manifest {
         } else if media_type.is_image() {
             let config =
                 document.config.ok_or_else(|| ManifestError::Malformed("there is no `config`".to_owned()))?;
-            Content::Image { config: Some(config), layers: document.layers }
+            Content::Image { config: Some(Box::new(config)), layers: document.layers }
         } else {
             return Err(ManifestError::Unsupported(media_type.to_string()));
         };
@@ -200,7 +200,7 @@ impl Manifest {
     /// The config, then the layers; none for an index.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let (config, layers) = match &self.content {
-            Content::Image { config, layers } => (config.as_ref(), layers.as_slice()),
+            Content::Image { config, layers } => (config.as_deref(), layers.as_slice()),
             Content::Index { .. } => (None, &[][..]),
         };
         config.into_iter().chain(layers)
