@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn a_broken_configuration_does_not_leak() {
         let error = Credentials::parse(br#"{"auths":{"a":{"auth":12345}}}"#).expect_err("an error");
-        assert_eq!(error, "line 1, column 29: not valid");
+        assert!(error.starts_with("line 1, column ") && !error.contains("12345"), "{error}");
         let error = Credentials::parse(br#"{"auths":{"a":{"auth":"hunter2!"}}}"#).expect_err("an error");
         assert_eq!(error, "`a`: its `auth` is not base64");
     }
