@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::request::Parts;
 use http::{Method, StatusCode, header};
+use http_body_util::BodyDataStream;
 
 use super::error::ApiError;
 use super::{Served, empty};
@@ -17,7 +18,7 @@ pub(super) async fn answer(
     repository: &Repository,
     reference: Result<ManifestRef, ReferenceError>,
     parts: &Parts,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response, ApiError> {
     match (&parts.method, reference) {
         (&Method::GET | &Method::HEAD, Ok(reference)) => {
@@ -68,7 +69,7 @@ async fn push(
     repository: &Repository,
     reference: &ManifestRef,
     parts: &Parts,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response, ApiError> {
     let media_type = parts
         .headers
@@ -105,8 +106,8 @@ async fn push(
 }
 
 /// A manifest's body, up to the limit.
-async fn whole(body: Body) -> Result<Bytes, ApiError> {
-    let mut pieces = body.into_data_stream();
+async fn whole(body: &mut Body) -> Result<Bytes, ApiError> {
+    let mut pieces = BodyDataStream::new(body);
     let mut bytes = BytesMut::new();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| ApiError::manifest_invalid(error.to_string()))?;

@@ -19,11 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt as _;
+use futures::StreamExt as _;
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyDataStream;
 use tokio::net::TcpListener;
 
 pub use backend::{Backend, Upload};
@@ -101,6 +104,10 @@ pub async fn serve(
     }
 }
 
+/// The most bytes of a refused body that are read, in how much time.
+const WORTH_DRAINING: usize = 1024 * 1024;
+const DRAINING: Duration = Duration::from_secs(1);
+
 /// What all requests share.
 struct Served {
     backend: Arc<dyn Backend>,
@@ -109,10 +116,14 @@ struct Served {
 }
 
 async fn answer(State(served): State<Arc<Served>>, request: Request) -> Response {
-    let mut response = match dispatch(&served, request).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
-    };
+    let (parts, mut body) = request.into_parts();
+    let result = dispatch(&served, &parts, &mut body).await;
+    let mut response = result.unwrap_or_else(IntoResponse::into_response);
+    // Who waits for a 100 before the body has not sent it, and need not.
+    let unsent = parts.headers.contains_key(header::EXPECT) && !body.is_end_stream();
+    if unsent || !drained(&mut body).await {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response.headers_mut().insert(
         header::HeaderName::from_static("docker-distribution-api-version"),
         HeaderValue::from_static("registry/2.0"),
@@ -120,25 +131,42 @@ async fn answer(State(served): State<Arc<Served>>, request: Request) -> Response
     response
 }
 
-async fn dispatch(served: &Served, request: Request) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
+/// Reads on to the end of a body that was refused, so that the connection can go on. Says whether the end
+/// was reached: there may be more than is worth reading.
+async fn drained(body: &mut Body) -> bool {
+    let read = async {
+        let mut left = WORTH_DRAINING;
+        let mut pieces = BodyDataStream::new(body);
+        while let Some(piece) = pieces.next().await {
+            let size = piece.map_or(usize::MAX, |piece| piece.len());
+            if size > left {
+                return false;
+            }
+            left -= size;
+        }
+        true
+    };
+    tokio::time::timeout(DRAINING, read).await.unwrap_or(false)
+}
+
+async fn dispatch(served: &Served, parts: &Parts, body: &mut Body) -> Result<Response, ApiError> {
     let route = Route::parse(parts.uri.path())?;
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
     match route {
         Route::Base if reads => Ok(json(&serde_json::json!({}))),
-        Route::Catalog if reads => lists::catalog(served, &parts).await,
-        Route::Tags(repository) if reads => lists::tags(served, &repository, &parts).await,
+        Route::Catalog if reads => lists::catalog(served, parts).await,
+        Route::Tags(repository) if reads => lists::tags(served, &repository, parts).await,
         Route::Referrers(repository, digest) if reads => {
-            lists::referrers(served, &repository, &digest, &parts).await
+            lists::referrers(served, &repository, &digest, parts).await
         }
         Route::Manifest(repository, reference) => {
-            manifests::answer(served, &repository, reference, &parts, body).await
+            manifests::answer(served, &repository, reference, parts, body).await
         }
-        Route::Blob(repository, digest) => blobs::answer(served, &repository, &digest, &parts).await,
+        Route::Blob(repository, digest) => blobs::answer(served, &repository, &digest, parts).await,
         Route::Uploads(repository) if parts.method == Method::POST => {
-            uploads::start(served, &repository, &parts, body).await
+            uploads::start(served, &repository, parts, body).await
         }
-        Route::Upload(repository, id) => uploads::answer(served, &repository, &id, &parts, body).await,
+        Route::Upload(repository, id) => uploads::answer(served, &repository, &id, parts, body).await,
         _ => Err(ApiError::method(&parts.method)),
     }
 }

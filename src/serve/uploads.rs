@@ -11,6 +11,7 @@ use axum::response::Response;
 use futures::StreamExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::BodyDataStream;
 use serde::Deserialize;
 
 use super::backend::Upload;
@@ -103,7 +104,7 @@ pub(super) async fn start(
     served: &Served,
     repository: &Repository,
     parts: &Parts,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response, ApiError> {
     let wanted = query(parts)?;
     if let Some(text) = &wanted.digest {
@@ -144,7 +145,7 @@ pub(super) async fn answer(
     repository: &Repository,
     id: &str,
     parts: &Parts,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response, ApiError> {
     let session = served.uploads.find(repository, id)?;
     match parts.method {
@@ -173,7 +174,12 @@ pub(super) async fn answer(
 
 /// Takes a chunk. One out of order is refused and changes nothing; one that breaks off leaves what came,
 /// and the client can ask how much that is; one that the store or its own headers contradict ends all.
-async fn append(served: &Served, session: &Session, headers: &HeaderMap, body: Body) -> Result<(), ApiError> {
+async fn append(
+    served: &Served,
+    session: &Session,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<(), ApiError> {
     let chunk = Chunk::of(headers)?;
     let mut upload = session.upload.lock().await;
     let writer = upload.as_mut().ok_or_else(ApiError::upload_unknown)?;
@@ -216,11 +222,11 @@ impl From<Broken> for ApiError {
 
 async fn receive(
     upload: &mut dyn Upload,
-    body: Body,
+    body: &mut Body,
     received: &AtomicU64,
     length: Option<u64>,
 ) -> Result<(), Broken> {
-    let mut pieces = body.into_data_stream();
+    let mut pieces = BodyDataStream::new(body);
     let mut left = length;
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| Broken::Off(ApiError::upload_invalid(error.to_string())))?;

@@ -55,7 +55,10 @@ impl Fault {
 pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) -> Response {
     match fault {
         None => next.run(request).await,
-        Some(Fault::Answer(response)) => response,
+        Some(Fault::Answer(response)) => {
+            drain(request.into_body()).await;
+            response
+        }
         Some(Fault::Delay(time)) => {
             tokio::time::sleep(time).await;
             next.run(request).await
@@ -102,6 +105,13 @@ pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) ->
             Response::from_parts(parts, Body::from_stream(body))
         }
     }
+}
+
+/// Reads what a refused request still sends, up to a point, so that its connection can go on.
+pub(crate) async fn drain(body: Body) {
+    let read = axum::body::to_bytes(body, 1 << 20);
+    // What is longer, or slower, loses the connection, as at a real registry.
+    let _ = tokio::time::timeout(Duration::from_secs(1), read).await;
 }
 
 /// Ends the task that serves the connection, without a message on the terminal.

@@ -202,7 +202,10 @@ async fn check_auth(State(shared): State<Arc<Shared>>, request: Request, next: N
     }
     let (parts, body) = request.into_parts();
     match guard.check(&parts) {
-        Some(refused) => refused,
+        Some(refused) => {
+            fault::drain(body).await;
+            refused
+        }
         None => next.run(Request::from_parts(parts, body)).await,
     }
 }
