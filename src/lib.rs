@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod event;
+pub mod layout;
 pub mod oci;
 pub mod plan;
 pub mod serve;
