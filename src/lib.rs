@@ -1,5 +1,6 @@
 //! image-syncer.
 
+pub mod command;
 pub mod config;
 pub mod event;
 pub mod layout;
