@@ -111,7 +111,13 @@ fn cause_sentence(cause: &Cause) -> String {
         CauseKind::Policy => "the policy does not allow to",
     };
     let stop = if cause.message.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{}: {what} {} {}: {}{stop}", cause.side.word(), cause.operation, cause.reference, cause.message)
+    format!(
+        "{}: {what} {} `{}`: {}{stop}",
+        cause.side.word(),
+        cause.operation,
+        cause.reference,
+        cause.message
+    )
 }
 
 fn differing_companion(companion: &Companion) -> Option<String> {

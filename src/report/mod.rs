@@ -4,13 +4,15 @@
 //! views say is derived from these, so that JSON, Markdown, the terminal and the exit code cannot
 //! disagree. Data → bytes, no I/O: where the bytes go is decided elsewhere.
 //!
-//! All text that came from outside is escaped for where it goes: the rules are in [`text`] for terminals.
+//! All text that came from outside is escaped for where it goes: the rules are in [`text`] for terminals
+//! and in [`markdown`] for GitHub.
 
 pub mod companions;
 mod diagnostics;
 mod entry;
 mod explanation;
 pub mod json;
+pub mod markdown;
 mod run;
 mod status;
 mod summary;
@@ -43,6 +45,8 @@ pub enum Format {
     Text,
     /// The versioned document for programs.
     Json,
+    /// GitHub's Markdown.
+    Markdown,
 }
 
 /// What is to become, or became, of a list.
@@ -82,6 +86,7 @@ impl Report {
         match format {
             Format::Text => self.terminal(look),
             Format::Json => self.json(),
+            Format::Markdown => self.markdown(usize::MAX),
         }
     }
 }

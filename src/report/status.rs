@@ -131,6 +131,12 @@ impl Status {
         matches!(self, Self::Conflict | Self::Failed | Self::Blocked)
     }
 
+    /// Whether the next run has to do it.
+    #[must_use]
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Deferred | Self::NotRun)
+    }
+
     /// So many of these, in a sentence: `3 copied`, `2 conflicts`.
     #[must_use]
     pub fn count(self, count: usize) -> String {

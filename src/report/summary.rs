@@ -72,7 +72,11 @@ pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
         Verdict::Deferred => "all is well but for what was put off to the next run".to_owned(),
         Verdict::Failed => match report.run.interruption {
             Some(how) => how.sentence().to_owned(),
-            None => "something failed or is blocked".to_owned(),
+            None => tally(totals)
+                .filter(|(status, _)| matches!(status, Status::Failed | Status::Blocked | Status::NotRun))
+                .map(|(_, text)| text)
+                .collect::<Vec<_>>()
+                .join(", "),
         },
         Verdict::Conflict if conflicts == 0 => "the policy does not allow an image".to_owned(),
         Verdict::Conflict => "a tag is in conflict, and nothing was overwritten".to_owned(),
