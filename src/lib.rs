@@ -10,6 +10,7 @@ pub mod layout;
 pub mod oci;
 pub mod plan;
 pub mod registry;
+pub mod report;
 pub mod serve;
 pub mod store;
 pub mod trust;

@@ -16,10 +16,13 @@ use crate::store::{BlobOrigin, BlobStream, Placed, Source, StoreError, Target, v
 /// What a run knows of the target's content: from what it saw there, and from what it put there.
 #[derive(Default)]
 pub(super) struct Ledger {
-    placed: Mutex<HashMap<(Repository, Digest), Arc<OnceCell<()>>>>,
+    placed: Mutex<HashMap<(Repository, Digest), Arrived>>,
     homes: Mutex<HashMap<Digest, Arc<Home>>>,
     pushed: Mutex<HashSet<(Repository, Digest)>>,
 }
+
+/// Set once the repository has the blob; whoever comes second waits for it.
+type Arrived = Arc<OnceCell<()>>;
 
 /// Where at the target a blob can be mounted from.
 #[derive(Default)]

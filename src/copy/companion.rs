@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures::future::try_join_all;
 
 use super::Stop;
-use super::image::Image;
+use super::image::{Image, at_target};
 use crate::oci::{Digest, ManifestRef, RawManifest, Tag};
 use crate::plan::{Cause, Companion, CompanionPlace, Graph, Proof, Side, Standing};
 
@@ -72,7 +72,7 @@ impl Image<'_> {
 
     async fn tag_at_target(&self, reference: &ManifestRef) -> Result<Option<Digest>, Stop> {
         let found = self.run.target.resolve(&self.item.target.repository, reference).await;
-        Ok(found.map_err(|error| self.at_target(error))?.map(|found| found.digest))
+        Ok(found.map_err(at_target)?.map(|found| found.digest))
     }
 
     fn companion_conflict(&self, tag: &Tag, found: Option<&Digest>) -> Stop {
@@ -103,13 +103,13 @@ impl Image<'_> {
         let (target, repository) = (&self.run.target, &self.item.target.repository);
         for node in &graph.nodes {
             let found = target.manifest(repository, &node.digest.clone().into()).await;
-            if found.map_err(|error| self.at_target(error))?.is_none() {
+            if found.map_err(at_target)?.is_none() {
                 return Err(self.not_there(&node.digest, "the manifest is not there after it was pushed"));
             }
         }
         let blobs = graph.distinct_blobs().map(|blob| async move {
             let found = target.has_blob(repository, blob).await;
-            if found.map_err(|error| self.at_target(error))? {
+            if found.map_err(at_target)? {
                 return Ok(());
             }
             Err(self.not_there(&blob.digest, "the blob is not there after it was pushed"))
@@ -120,7 +120,7 @@ impl Image<'_> {
 
     async fn are_listed(&self, subject: &Digest, expected: &[&Digest]) -> Result<(), Stop> {
         let listed = self.run.target.referrers(&self.item.target.repository, subject).await;
-        let listed = listed.map_err(|error| self.at_target(error))?;
+        let listed = listed.map_err(at_target)?;
         let missing = expected.iter().find(|digest| !listed.iter().any(|there| there.digest == ***digest));
         match missing {
             None => Ok(()),

@@ -88,7 +88,7 @@ impl<'a> Image<'a> {
             self.send_again(graph, node).await?;
             pushed = self.run.target.push_manifest(repository, reference, manifest).await;
         }
-        pushed.map_err(|error| self.at_target(error))?;
+        pushed.map_err(at_target)?;
         self.run.ledger.note_pushed(repository, &node.digest);
         self.transfer.lock().unwrap_or_else(PoisonError::into_inner).manifests_pushed += 1;
         Ok(())
@@ -106,7 +106,7 @@ impl<'a> Image<'a> {
             let manifest = self.document(digest).await?;
             let reference = ManifestRef::Digest(digest.clone());
             let pushed = self.run.target.push_manifest(&self.item.target.repository, &reference, &manifest);
-            pushed.await.map_err(|error| self.at_target(error))?;
+            pushed.await.map_err(at_target)?;
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ impl<'a> Image<'a> {
         before: Option<&Digest>,
     ) -> Result<bool, Stop> {
         let found = self.run.target.resolve(&self.item.target.repository, reference).await;
-        match found.map_err(|error| self.at_target(error))?.map(|found| found.digest) {
+        match found.map_err(at_target)?.map(|found| found.digest) {
             Some(found) if found == *digest => Ok(true),
             Some(found) if Some(&found) != before => Err(self.tag_conflict(Some(&found))),
             _ => Ok(false),
@@ -196,11 +196,11 @@ impl<'a> Image<'a> {
         *blobs += 1;
         *sum += bytes;
     }
+}
 
-    pub(super) fn at_target(&self, mut error: StoreError) -> Stop {
-        if error.kind == StoreErrorKind::ContentUnknown {
-            error.message.push_str("; the registry says so although everything was sent again");
-        }
-        Stop::Failed(cause(Side::Target, error))
+pub(super) fn at_target(mut error: StoreError) -> Stop {
+    if error.kind == StoreErrorKind::ContentUnknown {
+        error.message.push_str("; the registry says so although everything was sent again");
     }
+    Stop::Failed(cause(Side::Target, error))
 }

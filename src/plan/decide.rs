@@ -58,13 +58,14 @@ fn decide(config: &Config, entry: &Entry, observation: Observation) -> Item {
         item.target_digest = Some(digest.clone());
     }
     item.decision = match (source, target) {
-        (_, TargetState::Blocked(cause)) => Decision::Blocked(cause),
         (SourceState::Gone(cause), TargetState::Present(digest)) => {
             item.digest = Some(digest);
             item.remark(RemarkKind::SourceGone, format!("source is gone: {}", cause.message));
             Decision::UpToDate
         }
-        (SourceState::Blocked(cause) | SourceState::Gone(cause), _) => Decision::Blocked(cause),
+        (_, TargetState::Blocked(cause)) | (SourceState::Blocked(cause) | SourceState::Gone(cause), _) => {
+            Decision::Blocked(cause)
+        }
         (SourceState::NotAsked, TargetState::Present(digest)) => {
             item.digest = Some(digest);
             Decision::UpToDate
