@@ -3,10 +3,10 @@
 //! Nothing is written here and nothing decided. A sync asks for as little as its decisions need; a plan
 //! also asks for what a reader wants to know.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{self, Stream, StreamExt as _};
 use serde::Deserialize;
 
 use crate::config::{Config, Entry, Signatures};
@@ -38,16 +38,26 @@ pub enum Depth {
     Full,
 }
 
-/// Looks at all entries' images, on both sides.
+/// What was found out.
+#[derive(Debug)]
+pub struct Inspection {
+    /// An observation for each entry.
+    pub inventory: Inventory,
+    /// The entries whose turn did not come before the run had to end.
+    pub unseen: Vec<usize>,
+}
+
+/// Looks at all entries' images, on both sides, until `stop` completes.
 pub async fn inspect(
     config: &Config,
     sources: &Sources,
     target: &Arc<dyn Source>,
     depth: Depth,
     events: &Events,
-) -> Inventory {
+    stop: impl Future<Output = ()> + Clone,
+) -> Inspection {
     events.tell(Event::InspectionStarted { entries: config.entries.len() });
-    let mut observations: Vec<(usize, Observation)> = stream::iter(config.entries.iter().enumerate())
+    let observations: HashMap<usize, Observation> = stream::iter(config.entries.iter().enumerate())
         .map(|(index, entry)| async move {
             let look = Look { entry, signatures: config.signatures, target: target.as_ref(), depth };
             let observation = match sources.get(&entry.source.registry) {
@@ -58,25 +68,38 @@ pub async fn inspect(
             (index, observation)
         })
         .buffer_unordered(AT_A_TIME)
+        .take_until(stop.clone())
         .collect()
         .await;
-    observations.sort_by_key(|(index, _)| *index);
-    let mut inventory = Inventory {
-        observations: observations.into_iter().map(|(_, observation)| observation).collect(),
-        present_blobs: None,
-    };
+    let mut inspection = in_order(config, observations);
     if depth == Depth::Full {
-        inventory.present_blobs = Some(present_blobs(config, &inventory, target.as_ref()).await);
+        let present = present_blobs(config, &inspection.inventory, target.as_ref());
+        let present = present.take_until(stop).collect().await;
+        inspection.inventory.present_blobs = Some(present);
     }
-    inventory
+    inspection
+}
+
+fn in_order(config: &Config, mut observations: HashMap<usize, Observation>) -> Inspection {
+    let mut unseen = Vec::new();
+    let ordered = config.entries.iter().enumerate().map(|(index, entry)| {
+        observations.remove(&index).unwrap_or_else(|| {
+            unseen.push(index);
+            let message = "the run ended before its turn".to_owned();
+            let cause = Cause::failure(Side::Source, "look at", entry.source.to_string(), message);
+            observation(SourceState::Blocked(cause), TargetState::Absent)
+        })
+    });
+    let observations = ordered.collect();
+    Inspection { inventory: Inventory { observations, present_blobs: None }, unseen }
 }
 
 /// Which of the blobs that may have to move the target's repositories have.
-async fn present_blobs(
-    config: &Config,
-    inventory: &Inventory,
-    target: &dyn Source,
-) -> HashSet<(Repository, Digest)> {
+fn present_blobs<'a>(
+    config: &'a Config,
+    inventory: &'a Inventory,
+    target: &'a dyn Source,
+) -> impl Stream<Item = (Repository, Digest)> + 'a {
     let mut wanted: HashMap<(&Repository, &Digest), &Descriptor> = HashMap::new();
     for (entry, observation) in config.entries.iter().zip(&inventory.observations) {
         let image = match observation.target {
@@ -103,8 +126,6 @@ async fn present_blobs(
         })
         .buffer_unordered(AT_A_TIME)
         .filter_map(std::future::ready)
-        .collect()
-        .await
 }
 
 /// One entry, being looked at.

@@ -1,3 +1,4 @@
 //! The subcommands: one file each, which wires the parts together.
 
 pub mod serve;
+pub mod sync;

@@ -84,7 +84,7 @@ pub async fn copy(
         }
     }
     tasks.shutdown().await;
-    results.into_iter().map(|result| result.unwrap_or_else(|| ended(Outcome::NotRun))).collect()
+    results.into_iter().map(|result| result.unwrap_or_else(not_run)).collect()
 }
 
 /// The result of an item that there is nothing to do for.
@@ -95,6 +95,12 @@ fn settled(item: &Item) -> Option<Result> {
         Decision::Conflict => Some(ended(Outcome::Conflict(conflict(item, item.target_digest.as_ref())))),
         Decision::Blocked(cause) => Some(ended(Outcome::Blocked(cause.clone()))),
     }
+}
+
+/// The result of an item whose turn did not come.
+#[must_use]
+pub fn not_run() -> Result {
+    ended(Outcome::NotRun)
 }
 
 fn ended(outcome: Outcome) -> Result {
