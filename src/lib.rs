@@ -1,5 +1,7 @@
 //! image-syncer.
 
+pub mod cli;
+pub mod command;
 pub mod config;
 pub mod event;
 pub mod oci;
