@@ -119,7 +119,7 @@ fn present_blobs<'a>(
         }
     }
     stream::iter(wanted)
-        .map(|((repository, _), blob)| async move {
+        .map(move |((repository, _), blob)| async move {
             // What could not be asked counts as missing: the estimate errs on the larger side.
             let present = target.has_blob(repository, blob).await.unwrap_or(false);
             present.then(|| (repository.clone(), blob.digest.clone()))

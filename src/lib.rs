@@ -1,5 +1,6 @@
 //! image-syncer.
 
+pub mod cli;
 pub mod command;
 pub mod config;
 pub mod copy;

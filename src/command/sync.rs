@@ -84,7 +84,7 @@ impl Job {
             retries: registries.traffic().retries.load(Ordering::Relaxed),
             bytes_moved: events.bytes_moved(),
             on_tag_conflict: self.on_tag_conflict,
-            interruption: stop.peek().cloned(),
+            interruption: stop.peek().copied(),
         };
         Ok(Report { run, plan: Arc::unwrap_or_clone(plan), results, warnings: self.config.warnings })
     }

@@ -12,6 +12,8 @@ const QUOTED: usize = 200;
 const MESSAGE: usize = 1000;
 /// The most faults that are written out; a list of nothing but faults would bury its reader.
 const WRITTEN: usize = 200;
+/// The most faults, and the most warnings, that are kept of a list.
+const KEPT: usize = 1000;
 
 /// A place in a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,11 +126,21 @@ impl Diagnostics {
     }
 
     pub(super) fn fault(&mut self, place: Place, message: impl AsRef<str>) -> Reported {
-        self.faults.push(Fault::new(Some(self.location(place)), message.as_ref()));
+        match self.faults.len() {
+            ..KEPT => self.faults.push(Fault::new(Some(self.location(place)), message.as_ref())),
+            KEPT => {
+                let message = "from here on there are more faults than are kept; repair those above first";
+                self.faults.push(Fault::new(Some(self.location(place)), message));
+            }
+            _ => {}
+        }
         Reported
     }
 
     pub(super) fn warning(&mut self, place: Place, message: impl AsRef<str>) {
+        if self.warnings.len() >= KEPT {
+            return;
+        }
         let message = cleaned(message.as_ref(), MESSAGE);
         self.warnings.push(Diagnostic { location: self.location(place), message });
     }

@@ -22,6 +22,9 @@ pub(super) const KEYS: Keys = Keys {
     ],
 };
 
+/// The most platforms of an entry; each is compared with all others.
+const MAX_PLATFORMS: usize = 100;
+
 /// An entry whose target still lacks the prefix.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -136,6 +139,10 @@ fn read_target(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Result<Opt
 fn read_platforms(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Result<Vec<Platform>, Reported> {
     let Some(node) = fields.get("platforms") else { return Ok(Vec::new()) };
     let nodes = match &*node.value {
+        Value::List(nodes) if nodes.len() > MAX_PLATFORMS => {
+            let message = format!("`platforms` has {} of them; {MAX_PLATFORMS} are the most", nodes.len());
+            return Err(diagnostics.fault(node.place, message));
+        }
         Value::List(nodes) if !nodes.is_empty() => nodes,
         Value::Scalar { text } if text.parse::<Platform>().is_ok() => {
             let message = format!("`platforms` is a list; write `platforms: [\"{text}\"]`");

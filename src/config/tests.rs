@@ -1,5 +1,7 @@
 //! Whole lists, and what is said of them.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -286,6 +288,7 @@ fn platforms_are_a_list_of_platforms() {
         "[amd64]",
         "17: `amd64` is not a platform; write it as os/architecture, for example linux/amd64 or linux/arm/v7",
     );
+    platforms(&format!("[{}]", "linux/a, ".repeat(101)), "16: `platforms` has 101 of them; 100 are the most");
     platforms("[[x]]", "17: a platform is a text such as `linux/amd64`; this is a list");
     check_entry(
         &["source: a:1", "platforms: [linux/arm64, linux/arm/v7, linux/arm64/v8]"],
@@ -408,4 +411,51 @@ fn an_alias_stands_for_its_entry() {
             "W a.yaml:2:15: this entry is line 2 once more and is left out; take one of them out",
         ],
     );
+}
+
+#[test]
+fn a_large_list_takes_little_time_and_memory() {
+    let entries: String =
+        (0..20_000).map(|number| ["- source: r.example/a/b:", &number.to_string(), "\n"].concat()).collect();
+    let begin = std::time::Instant::now();
+    assert_eq!(
+        load_all(&[&format!("images:\n{entries}")], Some("r.example/")).expect("a config").entries.len(),
+        20_000
+    );
+
+    for broken in [entries.replace("source", "sauce"), entries.replace("a/b:", "a/b@")] {
+        let faults = load_all(&[&format!("images:\n{broken}")], Some("r.example/")).expect_err("faults");
+        assert_eq!(faults.as_slice().len(), 1001);
+        assert!(faults.to_string().ends_with("\n… and 801 more"));
+    }
+    assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
+}
+
+proptest! {
+    /// Whatever a list holds, it is read or each fault names a place and a cause.
+    #[test]
+    fn any_text_is_a_list_or_faults(
+        text in prop::collection::vec(
+            prop::sample::select(vec![
+                "images", "source", "tag", "target", "platforms", "sign", ": ", ":", "- ", "\n", "\n  ", "[", "]", "{", "}",
+                ", ", "\"", "'", "alpine", "@sha256:", "1.20", "&a ", "*a", "---\n", "#", "|\n", "é", "\u{202e}", "\t", "<<",
+            ]),
+            0..40,
+        )
+    ) {
+        match load_all(&[&text.concat()], Some("r.example/m/")) {
+            Ok(config) => {
+                for entry in config.entries {
+                    prop_assert!(entry.target.to_string().starts_with("r.example/m/"));
+                }
+            }
+            Err(faults) => {
+                prop_assert!(!faults.as_slice().is_empty());
+                for fault in faults.as_slice() {
+                    prop_assert!(fault.location.as_ref().is_some_and(|location| location.line > 0 && location.column > 0));
+                    prop_assert!(!fault.message.is_empty() && !fault.message.contains(char::is_control));
+                }
+            }
+        }
+    }
 }
