@@ -1,6 +1,7 @@
 //! image-syncer.
 
 pub mod config;
+pub mod console;
 pub mod event;
 pub mod oci;
 pub mod plan;

@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Effects, Style};
 
 use super::summary::{common_prefix, headline, tally, verdict, volume};
-use super::text::{one_line, width, wrap};
-use super::units::count;
+use super::text::{one_line, shorten_end, shorten_reference, width, wrap};
+use super::units::{bytes, count};
 use super::{Entry, Report, Status, Tone, Totals};
+use crate::plan::{Outcome, Transfer};
 
 /// How a terminal shows a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,34 @@ impl Report {
         summarize(&mut text, self, &totals, &prefix, look);
         text
     }
+}
+
+/// A line of an image that has just ended, without a line feed: how, what was moved for it, its target and
+/// what went wrong. It is shortened to the look's columns.
+#[must_use]
+pub fn finished(target: &str, outcome: &Outcome, transfer: &Transfer, look: Look) -> String {
+    let status = Status::of_outcome(outcome);
+    let moved = match transfer.bytes_copied {
+        0 => String::new(),
+        size => bytes(size),
+    };
+    let head = format!("{} {:<10}", status.mark(), status.word());
+    let reason = match outcome {
+        Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause) => cause.to_string(),
+        Outcome::Deferred(reason) => reason.clone(),
+        _ => String::new(),
+    };
+    let mut room = look.columns.saturating_sub(width(&head) + 1 + 10 + 2);
+    let target = one_line(target);
+    let target = shorten_reference(&target, room);
+    room = room.saturating_sub(width(&target));
+    let reason = if reason.is_empty() { reason } else { format!(": {}", one_line(&reason)) };
+    format!(
+        "{} {}  {target}{}",
+        look.paint(Ink::Tone(status.tone()), &head),
+        look.paint(Ink::Quiet, &format!("{moved:>10}")),
+        look.paint(Ink::Quiet, &shorten_end(&reason, room))
+    )
 }
 
 /// A status with its mark, in its colour.
