@@ -166,21 +166,21 @@ fn notes(text: &mut String, report: &Report, look: Look) {
     let title = count(notes.len() as u64, "note", "notes");
     let _ = writeln!(text, "{}", look.paint(Ink::Tone(Tone::Attention), &title));
     let gutter = look.paint(Ink::Tone(Tone::Attention), "│");
+    let notes: Vec<(String, String)> = notes
+        .into_iter()
+        .map(|(place, message)| (format!("{}:", one_line(&place)), one_line(&message).into_owned()))
+        .collect();
+    // Messages stand beside their places if all of them fit there, else below.
+    let beside = notes.iter().all(|(place, message)| 3 + width(place) + width(message) <= look.columns);
     for (place, message) in notes {
-        let place = one_line(&place).into_owned();
-        let indent = width(&place) + 2;
-        let message = one_line(&message);
-        let beside = (indent + width(&message) + 2 <= look.columns).then_some(&message);
-        let _ = writeln!(
-            text,
-            "{gutter} {}{}",
-            look.paint(Ink::Quiet, &format!("{place}:")),
-            beside.map_or_else(String::new, |message| format!(" {message}"))
-        );
-        if beside.is_none() {
-            for line in wrap(&message, look.columns - 4) {
-                let _ = writeln!(text, "{gutter}   {line}");
-            }
+        let place = look.paint(Ink::Quiet, &place);
+        if beside {
+            let _ = writeln!(text, "{gutter} {place} {message}");
+            continue;
+        }
+        let _ = writeln!(text, "{gutter} {place}");
+        for line in wrap(&message, look.columns - 4) {
+            let _ = writeln!(text, "{gutter}   {line}");
         }
     }
     text.push('\n');
