@@ -160,6 +160,12 @@ impl Digester {
         }
     }
 
+    /// A digester for the algorithm that most content uses, where no digest is known beforehand.
+    #[must_use]
+    pub fn sha256() -> Self {
+        Self::Sha256(Sha256::new())
+    }
+
     /// Takes the next piece of the content.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {

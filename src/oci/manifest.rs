@@ -42,6 +42,20 @@ impl RawManifest {
     pub fn parse(&self) -> Result<Manifest, ManifestError> {
         Manifest::parse(&self.bytes, &self.media_type)
     }
+
+    /// The descriptor by which a list of referrers names this manifest, of which `parsed` is the parsed
+    /// form: with annotations, and with the artifact type, which is the config's media type where the
+    /// manifest states none (distribution-spec, "Listing Referrers").
+    #[must_use]
+    pub fn referrer_descriptor(&self, parsed: &Manifest) -> Descriptor {
+        let mut descriptor = self.descriptor();
+        descriptor.artifact_type = parsed.artifact_type.clone().or_else(|| match &parsed.content {
+            Content::Image { config: Some(config), .. } => Some(config.media_type.to_string()),
+            _ => None,
+        });
+        descriptor.annotations.clone_from(&parsed.annotations);
+        descriptor
+    }
 }
 
 /// The parsed form of a manifest or an index.

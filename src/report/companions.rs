@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::text::{one_line, shorten_middle};
 use crate::oci::Digest;
-use crate::plan::{Companion, CompanionKind, Item};
+use crate::plan::{Companion, CompanionKind, Item, Standing};
 
 /// The longest name of a format that is shown, in columns.
 const LONGEST_FORMAT: usize = 40;
@@ -46,10 +46,13 @@ pub fn summary(item: &Item) -> Summary {
     let mut summary =
         Summary { signed: Signed::NotLookedAt, formats: Vec::new(), attestations: 0, sboms: 0, others: 0 };
     let Some(companions) = &item.companions else { return summary };
-    let themselves: HashSet<&Digest> = companions.iter().filter_map(root).collect();
+    let themselves: HashSet<&Digest> = companions.iter().map(|companion| &companion.digest).collect();
     let image = item.digest.as_ref().or(item.source_digest.as_ref());
     summary.signed = Signed::No;
-    for companion in companions.iter().filter(|companion| !themselves.contains(&companion.subject)) {
+    let countable = |companion: &&Companion| {
+        companion.standing != Standing::Gone && !themselves.contains(&companion.subject)
+    };
+    for companion in companions.iter().filter(countable) {
         let count = companion.count.max(1);
         match companion.kind {
             CompanionKind::Signature if Some(&companion.subject) == image => summary.signed = Signed::Yes,
@@ -72,11 +75,6 @@ pub fn summary(item: &Item) -> Summary {
         }
     }
     summary
-}
-
-/// A companion's own digest; `None` for an empty graph, which `inspect` never makes.
-pub(super) fn root(companion: &Companion) -> Option<&Digest> {
-    companion.graph.nodes.last().map(|node| &node.digest)
 }
 
 impl Summary {
@@ -164,7 +162,7 @@ mod tests {
             "children signed",
         );
         let sbom = companion(Sbom, "SPDX", 1, digest("library/app:1"));
-        let of_sbom = companion(Signature, "cosign", 1, sbom.graph.root().digest.clone());
+        let of_sbom = companion(Signature, "cosign", 1, sbom.digest.clone());
         check(Some(vec![sbom, of_sbom]), "unsigned, SBOM", "unsigned +1");
     }
 }

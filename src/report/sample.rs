@@ -59,6 +59,7 @@ fn item_from(registry: &str, repository: &str, target: &str, tag: &str) -> Item 
         bytes: Some(12_900_000),
         bytes_to_move: None,
         graph: None,
+        derived: None,
         companions: Some(vec![]),
         remarks: vec![],
     }
@@ -81,12 +82,13 @@ pub(super) fn companion(kind: CompanionKind, format: &str, count: usize, subject
         _ => CompanionPlace::Referrer,
     };
     let node = Node {
-        digest: own,
+        digest: own.clone(),
         media_type: MediaType::OCI_MANIFEST,
         size: 700,
         platform: None,
         children: vec![],
         blobs: vec![Descriptor::new(MediaType::new("application/json"), digest(format), 4000)],
+        foreign: vec![],
     };
     Companion {
         kind,
@@ -94,7 +96,8 @@ pub(super) fn companion(kind: CompanionKind, format: &str, count: usize, subject
         count,
         subject,
         place,
-        graph: Arc::new(Graph { nodes: vec![node] }),
+        digest: own,
+        graph: Some(Arc::new(Graph { nodes: vec![node] })),
         standing: Standing::Missing,
     }
 }

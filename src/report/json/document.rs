@@ -240,12 +240,12 @@ pub struct CompanionDocument {
     /// The tag, if it hangs by one.
     pub tag: Option<String>,
     /// Its own digest.
-    pub digest: Option<String>,
-    /// Bytes of its manifests and blobs.
-    pub bytes: u64,
+    pub digest: String,
+    /// Bytes of its manifests and blobs, if it was to be copied.
+    pub bytes: Option<u64>,
     /// How the target stood before the run: it lacked it, had it, had a part that may grow, had something else,
-    /// or could not be read.
-    #[schemars(extend("enum" = ["missing", "present", "grows", "differs", "unknown"]))]
+    /// or could not be read; `gone` if the source lists it and does not have it.
+    #[schemars(extend("enum" = ["missing", "present", "grows", "differs", "unknown", "gone"]))]
     pub standing: &'static str,
     /// What the target's tag had, where that is part of it or something else.
     pub target_digest: Option<String>,
@@ -267,7 +267,7 @@ pub struct ProofDocument {
 pub struct RemarkDocument {
     /// What it is about.
     #[schemars(extend("enum" = ["source-gone", "target-not-readable", "platforms-left-out", "foreign-layer",
-        "companions-skipped", "companion"]))]
+        "companions-skipped", "companion-conflict"]))]
     pub code: &'static str,
     /// The word.
     pub message: String,

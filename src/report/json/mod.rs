@@ -205,6 +205,7 @@ impl From<&Companion> for CompanionDocument {
             Standing::Grows { from } => ("grows", Some(from)),
             Standing::Differs { found } => ("differs", Some(found)),
             Standing::Unknown => ("unknown", None),
+            Standing::Gone => ("gone", None),
         };
         Self {
             kind: companion.kind.word(),
@@ -213,8 +214,8 @@ impl From<&Companion> for CompanionDocument {
             subject: companion.subject.to_string(),
             form,
             tag,
-            digest: companions::root(companion).map(ToString::to_string),
-            bytes: companion.graph.bytes(),
+            digest: companion.digest.to_string(),
+            bytes: companion.graph.as_ref().map(|graph| graph.bytes()),
             standing,
             target_digest: found.map(ToString::to_string),
         }

@@ -4,15 +4,21 @@
 //! handed a `Source` cannot write: a plan never holds a `Target`. *Absent* is an answer (`None`, `false`);
 //! *could not find out* is an error. The two are never mixed up.
 
+mod remembered;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
 
-use crate::oci::{Descriptor, Digest, Digester, ManifestRef, RawManifest, Repository, Tag};
+pub use remembered::Remembered;
+
+use crate::oci::{Descriptor, Digest, Digester, ManifestRef, RawManifest, Registry, Repository, Tag};
 
 /// The most bytes that a manifest may have: 4 MiB (distribution-spec, "Pushing Manifests").
 pub const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
@@ -54,6 +60,9 @@ pub trait Source: Send + Sync {
     /// are more pages, or the registry does not list tags.
     async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError>;
 }
+
+/// The sources of a run, by registry.
+pub type Sources = HashMap<Registry, Arc<dyn Source>>;
 
 /// Gives a blob's bytes, again from the start each time that it is asked: a push that breaks starts anew.
 #[async_trait]

@@ -1,0 +1,3 @@
+//! The subcommands: one file each, which wires the parts together.
+
+pub mod serve;

@@ -1,0 +1,109 @@
+//! Small images, made on the spot and put into a store in memory.
+
+use image_syncer::oci::{Descriptor, ManifestRef, MediaType, Platform, RawManifest, Repository, Tag};
+use image_syncer::serve::Memory;
+use serde_json::{Value, json};
+
+/// A repository's name.
+pub(crate) fn repository(name: &str) -> Repository {
+    name.parse().expect("a repository")
+}
+
+/// A tag, or a digest where there is a `:`.
+pub(crate) fn reference(text: &str) -> ManifestRef {
+    text.parse().expect("a tag or a digest")
+}
+
+/// An image with these layers, under a tag or, with `None`, under its digest.
+pub(crate) fn put_image(memory: &Memory, name: &str, tag: Option<&str>, layers: &[&[u8]]) -> RawManifest {
+    put_image_for(memory, name, tag, "linux/amd64", layers)
+}
+
+/// An image for a platform; its config states it, so that two platforms are two images.
+pub(crate) fn put_image_for(
+    memory: &Memory,
+    name: &str,
+    tag: Option<&str>,
+    platform: &str,
+    layers: &[&[u8]],
+) -> RawManifest {
+    let repository = repository(name);
+    let platform: Platform = platform.parse().expect("a platform");
+    let mut config = json!(platform);
+    config["rootfs"] = json!({ "type": "layers", "diff_ids": [] });
+    let config = memory.put_blob(&repository, MediaType::OCI_CONFIG, config.to_string());
+    let layers: Vec<Descriptor> = layers
+        .iter()
+        .map(|layer| memory.put_blob(&repository, MediaType::OCI_LAYER_GZIP, layer.to_vec()))
+        .collect();
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "config": config,
+        "layers": layers,
+    });
+    put(memory, &repository, tag, MediaType::OCI_MANIFEST, &document)
+}
+
+/// An index of images that are there, each with its platform.
+pub(crate) fn put_index(
+    memory: &Memory,
+    name: &str,
+    tag: Option<&str>,
+    children: &[(&RawManifest, &str)],
+) -> RawManifest {
+    let manifests: Vec<Descriptor> = children
+        .iter()
+        .map(|(child, platform)| {
+            let mut descriptor = child.descriptor();
+            descriptor.platform = Some(platform.parse().expect("a platform"));
+            descriptor
+        })
+        .collect();
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_INDEX,
+        "manifests": manifests,
+    });
+    put(memory, &repository(name), tag, MediaType::OCI_INDEX, &document)
+}
+
+/// An artifact that refers to `subject`, without a tag.
+pub(crate) fn put_referrer(
+    memory: &Memory,
+    name: &str,
+    subject: &RawManifest,
+    artifact_type: &str,
+    content: &[u8],
+) -> RawManifest {
+    let repository = repository(name);
+    let config = memory.put_blob(&repository, MediaType::OCI_EMPTY, "{}");
+    let layer = memory.put_blob(&repository, MediaType::new("application/octet-stream"), content.to_vec());
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": config,
+        "layers": [layer],
+        "subject": subject.descriptor(),
+        "annotations": { "org.opencontainers.image.created": "2024-01-01T00:00:00Z" },
+    });
+    put(memory, &repository, None, MediaType::OCI_MANIFEST, &document)
+}
+
+/// Any document as a manifest, also one that no strict registry would take.
+pub(crate) fn put(
+    memory: &Memory,
+    repository: &Repository,
+    tag: Option<&str>,
+    media_type: MediaType,
+    document: &Value,
+) -> RawManifest {
+    let manifest = RawManifest::new(media_type, document.to_string());
+    let reference = match tag {
+        Some(tag) => ManifestRef::Tag(tag.parse::<Tag>().expect("a tag")),
+        None => ManifestRef::Digest(manifest.digest.clone()),
+    };
+    memory.put_manifest(repository, &reference, &manifest);
+    manifest
+}

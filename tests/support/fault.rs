@@ -1,0 +1,141 @@
+//! What can go wrong at a registry, on order.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use http::StatusCode;
+
+/// What is to happen to a request.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It is answered with this, and the registry does not see it.
+    Answer(Response),
+    /// It waits, then goes on as if nothing had been.
+    Delay(Duration),
+    /// It is never answered.
+    Stall,
+    /// The connection ends without an answer.
+    Drop,
+    /// The connection ends once so many bytes of the request's body have come.
+    DropUploadAfter(usize),
+    /// The answer's body ends, and the connection with it, after so many bytes.
+    CutAfter(usize),
+    /// The answer's body stops after so many bytes, and the connection stays.
+    StallAfter(usize),
+    /// Another byte in the place of the first one of the answer's body.
+    Corrupt,
+    /// The answer's body never ends: what there is, over and over, without a Content-Length.
+    Endless,
+}
+
+impl Fault {
+    /// An answer with a status and one of the specification's errors.
+    pub(crate) fn status(status: u16, code: &str) -> Self {
+        Self::status_with(status, code, &[])
+    }
+
+    /// An answer with a status, an error and headers.
+    pub(crate) fn status_with(status: u16, code: &str, headers: &[(&'static str, &str)]) -> Self {
+        let body = serde_json::json!({ "errors": [{ "code": code, "message": "on order" }] });
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, value.parse().expect("a header value"));
+        }
+        Self::Answer(response)
+    }
+}
+
+/// Carries a fault out.
+pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) -> Response {
+    match fault {
+        None => next.run(request).await,
+        Some(Fault::Answer(response)) => {
+            drain(request.into_body()).await;
+            response
+        }
+        Some(Fault::Delay(time)) => {
+            tokio::time::sleep(time).await;
+            next.run(request).await
+        }
+        Some(Fault::Stall) => std::future::pending().await,
+        Some(Fault::Drop) => end_connection(),
+        Some(Fault::DropUploadAfter(most)) => {
+            let (parts, body) = request.into_parts();
+            let body = limited(body, most, |()| end_connection());
+            next.run(Request::from_parts(parts, Body::from_stream(body))).await
+        }
+        Some(Fault::CutAfter(most)) => {
+            let (parts, body) = next.run(request).await.into_parts();
+            let body = limited(body, most, |()| Some(Err(std::io::Error::other("cut on order"))));
+            Response::from_parts(parts, Body::from_stream(body))
+        }
+        Some(Fault::StallAfter(most)) => {
+            let (parts, body) = next.run(request).await.into_parts();
+            let body = limited(body, most, |()| None).chain(futures::stream::pending());
+            Response::from_parts(parts, Body::from_stream(body))
+        }
+        Some(Fault::Corrupt) => {
+            let (parts, body) = next.run(request).await.into_parts();
+            let mut first = true;
+            let body = body.into_data_stream().map(move |piece| {
+                piece.map(|piece| {
+                    let mut bytes = piece.to_vec();
+                    if std::mem::take(&mut first)
+                        && let Some(byte) = bytes.first_mut()
+                    {
+                        *byte ^= 0x20;
+                    }
+                    Bytes::from(bytes)
+                })
+            });
+            Response::from_parts(parts, Body::from_stream(body))
+        }
+        Some(Fault::Endless) => {
+            let (mut parts, body) = next.run(request).await.into_parts();
+            parts.headers.remove(http::header::CONTENT_LENGTH);
+            let whole = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+            let whole = if whole.is_empty() { Bytes::from_static(b" ") } else { whole };
+            let body = futures::stream::repeat(whole).map(Ok::<_, std::io::Error>);
+            Response::from_parts(parts, Body::from_stream(body))
+        }
+    }
+}
+
+/// Reads what a refused request still sends, up to a point, so that its connection can go on.
+pub(crate) async fn drain(body: Body) {
+    let read = axum::body::to_bytes(body, 1 << 20);
+    // What is longer, or slower, loses the connection, as at a real registry.
+    let _ = tokio::time::timeout(Duration::from_secs(1), read).await;
+}
+
+/// Ends the task that serves the connection, without a message on the terminal.
+fn end_connection() -> ! {
+    std::panic::resume_unwind(Box::new("the connection ends on order"))
+}
+
+/// The first `most` bytes of a body, then what `then` says.
+fn limited(
+    body: Body,
+    most: usize,
+    then: impl Fn(()) -> Option<Result<Bytes, std::io::Error>> + Send,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
+    let state = (body.into_data_stream(), most, false);
+    futures::stream::unfold((state, then), async |((mut pieces, left, ended), then)| {
+        if ended {
+            return None;
+        }
+        if left == 0 {
+            return then(()).map(|item| (item, ((pieces, left, true), then)));
+        }
+        let piece = pieces.next().await?.map_err(std::io::Error::other);
+        let piece = piece.map(|mut bytes| bytes.split_to(bytes.len().min(left)));
+        let seen = piece.as_ref().map_or(0, Bytes::len);
+        Some((piece, ((pieces, left - seen, false), then)))
+    })
+}

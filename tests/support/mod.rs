@@ -1,0 +1,8 @@
+//! What the tests share.
+#![allow(dead_code, unused_imports, reason = "each test program uses some of it")]
+#![allow(clippy::expect_used, reason = "a test that cannot go on says so and ends")]
+
+pub(crate) mod auth;
+pub(crate) mod content;
+pub(crate) mod fault;
+pub(crate) mod registry;
