@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod console;
 pub mod copy;
 pub mod event;
 mod fault;

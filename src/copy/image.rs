@@ -195,6 +195,9 @@ impl<'a> Image<'a> {
         };
         *blobs += 1;
         *sum += bytes;
+        if arrival != Arrival::Placed(Placed::Uploaded) {
+            self.run.events.spared(bytes);
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub use entry::Entry;
 pub use explanation::{Advice, Explanation};
 pub use run::{Interruption, Mode, OnTagConflict, Run};
 pub use status::{Status, Tone};
-pub use terminal::Look;
+pub use terminal::{Ink, Look, finished};
 pub use totals::Totals;
 pub use verdict::Verdict;
 

@@ -155,7 +155,9 @@ impl Status {
         format!("{} {words}", super::units::number(count as u64))
     }
 
-    pub(super) const fn of_outcome(outcome: &Outcome) -> Self {
+    /// The status of an outcome.
+    #[must_use]
+    pub const fn of_outcome(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Copied => Self::Copied,
             Outcome::CompanionsCopied => Self::CompanionsCopied,

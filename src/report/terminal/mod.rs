@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Effects, Style};
 
 use super::summary::{common_prefix, headline, tally, verdict, volume};
-use super::text::{one_line, width, wrap};
-use super::units::count;
+use super::text::{one_line, shorten_end, shorten_reference, width, wrap};
+use super::units::{bytes, count};
 use super::{Entry, Report, Status, Tone, Totals};
+use crate::plan::{Outcome, Transfer};
 
 /// How a terminal shows a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,34 @@ impl Report {
     }
 }
 
+/// A line of an image that has just ended, without a line feed: how, what was moved for it, its target and
+/// what went wrong. It is shortened to the look's columns.
+#[must_use]
+pub fn finished(target: &str, outcome: &Outcome, transfer: &Transfer, look: Look) -> String {
+    let status = Status::of_outcome(outcome);
+    let moved = match transfer.bytes_copied {
+        0 => String::new(),
+        size => bytes(size),
+    };
+    let head = format!("{} {:<10}", status.mark(), status.word());
+    let reason = match outcome {
+        Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause) => cause.to_string(),
+        Outcome::Deferred(reason) => reason.clone(),
+        _ => String::new(),
+    };
+    let mut room = look.columns.saturating_sub(width(&head) + 1 + 10 + 2);
+    let target = one_line(target);
+    let target = shorten_reference(&target, room);
+    room = room.saturating_sub(width(&target));
+    let reason = if reason.is_empty() { reason } else { format!(": {}", one_line(&reason)) };
+    format!(
+        "{} {}  {target}{}",
+        look.paint(Ink::Tone(status.tone()), &head),
+        look.paint(Ink::Quiet, &format!("{moved:>10}")),
+        look.paint(Ink::Quiet, &shorten_end(&reason, room))
+    )
+}
+
 /// A status with its mark, in its colour.
 pub(super) fn painted_status(status: Status, look: Look) -> String {
     look.paint(Ink::Tone(status.tone()), &format!("{} {}", status.mark(), status.word()))
@@ -137,21 +166,21 @@ fn notes(text: &mut String, report: &Report, look: Look) {
     let title = count(notes.len() as u64, "note", "notes");
     let _ = writeln!(text, "{}", look.paint(Ink::Tone(Tone::Attention), &title));
     let gutter = look.paint(Ink::Tone(Tone::Attention), "│");
+    let notes: Vec<(String, String)> = notes
+        .into_iter()
+        .map(|(place, message)| (format!("{}:", one_line(&place)), one_line(&message).into_owned()))
+        .collect();
+    // Messages stand beside their places if all of them fit there, else below.
+    let beside = notes.iter().all(|(place, message)| 3 + width(place) + width(message) <= look.columns);
     for (place, message) in notes {
-        let place = one_line(&place).into_owned();
-        let indent = width(&place) + 2;
-        let message = one_line(&message);
-        let beside = (indent + width(&message) + 2 <= look.columns).then_some(&message);
-        let _ = writeln!(
-            text,
-            "{gutter} {}{}",
-            look.paint(Ink::Quiet, &format!("{place}:")),
-            beside.map_or_else(String::new, |message| format!(" {message}"))
-        );
-        if beside.is_none() {
-            for line in wrap(&message, look.columns - 4) {
-                let _ = writeln!(text, "{gutter}   {line}");
-            }
+        let place = look.paint(Ink::Quiet, &place);
+        if beside {
+            let _ = writeln!(text, "{gutter} {place} {message}");
+            continue;
+        }
+        let _ = writeln!(text, "{gutter} {place}");
+        for line in wrap(&message, look.columns - 4) {
+            let _ = writeln!(text, "{gutter}   {line}");
         }
     }
     text.push('\n');
