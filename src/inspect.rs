@@ -160,8 +160,10 @@ impl Look<'_> {
             let target = self.target_state().await;
             return self.observe_pinned(source, pinned, target).await;
         }
-        let (target, at_source) = tokio::join!(self.target_state(), self.at_source(source));
-        match at_source {
+        // The target comes first: where it lacks the tag, the source's manifest is needed anyway, and one
+        // request for it also says what the source's tag stands for.
+        let target = self.target_state().await;
+        match self.at_source(source, &target).await {
             AtSource::State(state) => observation(state, target),
             AtSource::Image { found, root } => self.observe_image(source, found, root, target).await,
         }
@@ -305,22 +307,28 @@ impl Look<'_> {
         }
     }
 
-    async fn at_source(self, source: &dyn Source) -> AtSource {
+    async fn at_source(self, source: &dyn Source, target: &TargetState) -> AtSource {
         let read = async {
-            if self.entry.platforms.is_empty() {
-                let reference = self.entry.source.manifest_ref();
-                let Some(descriptor) = source.resolve(&self.entry.source.repository, &reference).await?
-                else {
-                    return Ok(AtSource::State(SourceState::Gone(self.gone())));
-                };
-                if descriptor.media_type.is_schema1() {
-                    return Err(self.unsupported(crate::oci::ManifestError::Schema1.to_string()));
-                }
-                let digest = descriptor.digest;
-                let found = Found { source_digest: digest.clone(), digest, derived: None };
-                return Ok(AtSource::Image { found, root: None });
+            if !self.entry.platforms.is_empty() {
+                return self.some_platforms(source).await;
             }
-            self.some_platforms(source).await
+            let (repository, reference) = (&self.entry.source.repository, self.entry.source.manifest_ref());
+            let wants_manifest = matches!(target, TargetState::Absent | TargetState::NotReadable(_));
+            let (found, root) = if wants_manifest {
+                let root = source.manifest(repository, &reference).await?;
+                (root.as_ref().map(RawManifest::descriptor), root)
+            } else {
+                (source.resolve(repository, &reference).await?, None)
+            };
+            let Some(found) = found else { return Ok(AtSource::State(SourceState::Gone(self.gone()))) };
+            if found.media_type.is_schema1() {
+                return Err(self.unsupported(crate::oci::ManifestError::Schema1.to_string()));
+            }
+            let digest = found.digest;
+            Ok(AtSource::Image {
+                found: Found { source_digest: digest.clone(), digest, derived: None },
+                root,
+            })
         };
         read.await.unwrap_or_else(|error| AtSource::State(SourceState::Blocked(self.blocked(error))))
     }

@@ -11,7 +11,8 @@ use support::scenario::Scenario;
 
 /// An index with two children and ten distinct blobs.
 fn index_of_ten_blobs(source: &TestRegistry, name: &str, tag: &str) -> RawManifest {
-    let amd64 = put_image_for(&source.memory, name, None, "linux/amd64", &[b"base", b"a1", b"a2", b"a3", b"a4"]);
+    let amd64 =
+        put_image_for(&source.memory, name, None, "linux/amd64", &[b"base", b"a1", b"a2", b"a3", b"a4"]);
     let arm64 = put_image_for(&source.memory, name, None, "linux/arm64", &[b"base", b"b1", b"b2", b"b3"]);
     put_index(&source.memory, name, Some(tag), &[(&amd64, "linux/amd64"), (&arm64, "linux/arm64")])
 }
@@ -37,7 +38,12 @@ fn a_fresh_copy_takes_forty_requests_and_nothing_to_do_takes_two() {
     index_of_ten_blobs(&story.source, "team/app", "1");
     story.sync().expect(&["copied"]);
     let requests = story.source.served().len() + story.target.served().len();
-    assert!(requests <= 40, "{requests} requests:\n{:#?}\n{:#?}", story.source.served(), story.target.served());
+    assert!(
+        requests <= 40,
+        "{requests} requests:\n{:#?}\n{:#?}",
+        story.source.served(),
+        story.target.served()
+    );
 
     story.source.clear_log();
     story.target.clear_log();
@@ -101,8 +107,12 @@ fn each_blob_is_pulled_once_and_mounted_elsewhere() {
         story = story.lists(&format!("{name}:1"));
     }
     story.sync().expect(&["copied"; 8]);
-    let pulls: Vec<_> =
-        story.source.requests().into_iter().filter(|r| r.path.contains("/blobs/") && r.method == Method::GET).collect();
+    let pulls: Vec<_> = story
+        .source
+        .requests()
+        .into_iter()
+        .filter(|r| r.path.contains("/blobs/") && r.method == Method::GET)
+        .collect();
     let mut digests: Vec<_> = pulls.iter().map(|r| r.path.rsplit('/').next().unwrap_or_default()).collect();
     let all = digests.len();
     digests.sort_unstable();

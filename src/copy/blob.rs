@@ -11,7 +11,7 @@ use crate::event::Events;
 use crate::fault::cause;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::plan::{Cause, Side};
-use crate::store::{BlobOrigin, BlobStream, Placed, Source, StoreError, Target, verified};
+use crate::store::{BlobOrigin, BlobStream, Placed, Push, Source, StoreError, Target, verified};
 
 /// What a run knows of the target's content: from what it saw there, and from what it put there.
 #[derive(Default)]
@@ -45,13 +45,6 @@ impl Home {
     }
 }
 
-/// What had to be done for a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
-    Present,
-    Placed(Placed),
-}
-
 /// A blob and the two repositories that it travels between.
 #[derive(Clone, Copy)]
 pub(super) struct Passage<'a> {
@@ -67,38 +60,33 @@ pub(super) struct Passage<'a> {
 
 impl Ledger {
     /// Sees to it that the target's repository has the blob. Whoever comes second waits for the first.
-    pub(super) async fn place(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Arrival, Cause> {
+    pub(super) async fn place(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
         let key = (passage.to.clone(), blob.digest.clone());
         let cell =
             Arc::clone(self.placed.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        let mut arrival = Arrival::Present;
+        let mut placed = Placed::Present;
         cell.get_or_try_init(|| async {
-            arrival = self.place_first(passage, blob).await?;
+            placed = self.place_first(passage, blob).await?;
             Ok::<(), Cause>(())
         })
         .await?;
-        Ok(arrival)
+        Ok(placed)
     }
 
-    async fn place_first(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Arrival, Cause> {
+    async fn place_first(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
         let home = self.home(&blob.digest);
-        let present = passage.target.has_blob(passage.to, blob).await;
-        if present.map_err(|error| cause(Side::Target, error))? {
-            home.set(passage.to);
-            return Ok(Arrival::Present);
-        }
         loop {
             if let Some(from) = home.get() {
-                return passage.push(blob, Some(&from)).await.map(Arrival::Placed);
+                return passage.push(blob, Push::IfMissing { mount_from: Some(&from) }).await;
             }
             let _first = home.first.lock().await;
             if home.get().is_some() {
                 continue;
             }
-            let own = passage.same_registry.then_some(passage.from);
-            let placed = passage.push(blob, own).await?;
+            let mount_from = passage.same_registry.then_some(passage.from);
+            let placed = passage.push(blob, Push::IfMissing { mount_from }).await?;
             home.set(passage.to);
-            return Ok(Arrival::Placed(placed));
+            return Ok(placed);
         }
     }
 
@@ -121,14 +109,14 @@ impl Ledger {
 }
 
 impl Passage<'_> {
-    /// Mounts or sends the blob. A failure is put on the side that failed.
+    /// Sees to it that the target has the blob. A failure is put on the side that failed.
     pub(super) async fn push(
         self,
         blob: &Descriptor,
-        mount_from: Option<&Repository>,
+        push: Push<'_>,
     ) -> Result<Placed, Cause> {
         let origin = Origin { passage: self, blob, failure: Arc::default() };
-        let placed = self.target.push_blob(self.to, blob, mount_from, &origin).await;
+        let placed = self.target.push_blob(self.to, blob, push, &origin).await;
         placed.map_err(|error| {
             let failure = origin.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
             match failure {

@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
 
-use super::blob::{Arrival, Passage};
+use super::blob::Passage;
 use super::{Run, Stop, conflict};
 use crate::fault::cause;
 use crate::oci::{Digest, ManifestRef, RawManifest};
 use crate::plan::{Cause, Decision, Graph, Item, Node, Proof, Side, Transfer};
-use crate::store::{Placed, Source, StoreError, StoreErrorKind};
+use crate::store::{Placed, Push, Source, StoreError, StoreErrorKind};
 
 /// An item of the plan, being executed.
 pub(super) struct Image<'a> {
@@ -50,8 +50,8 @@ impl<'a> Image<'a> {
     /// Puts everything of a graph to the target except its root, and gives the root's document.
     pub(super) async fn push_below_root(&self, graph: &Graph) -> Result<RawManifest, Stop> {
         let blobs = graph.distinct_blobs().map(|blob| async move {
-            let arrival = self.run.ledger.place(self.passage()?, blob).await?;
-            self.count(arrival, blob.size);
+            let placed = self.run.ledger.place(self.passage()?, blob).await?;
+            self.count(placed, blob.size);
             Ok::<(), Cause>(())
         });
         try_join_all(blobs).await.map_err(Stop::Failed)?;
@@ -97,8 +97,8 @@ impl<'a> Image<'a> {
     async fn send_again(&self, graph: &Graph, node: &Node) -> Result<(), Stop> {
         for blob in &node.blobs {
             let placed =
-                self.passage().map_err(Stop::Failed)?.push(blob, None).await.map_err(Stop::Failed)?;
-            self.count(Arrival::Placed(placed), blob.size);
+                self.passage().map_err(Stop::Failed)?.push(blob, Push::Again).await.map_err(Stop::Failed)?;
+            self.count(placed, blob.size);
         }
         for digest in &node.children {
             let Some(child) = graph.nodes.iter().find(|node| node.digest == *digest) else { continue };
@@ -185,17 +185,17 @@ impl<'a> Image<'a> {
         })
     }
 
-    fn count(&self, arrival: Arrival, bytes: u64) {
+    fn count(&self, placed: Placed, bytes: u64) {
         let mut transfer = self.transfer.lock().unwrap_or_else(PoisonError::into_inner);
         let transfer = &mut *transfer;
-        let (blobs, sum) = match arrival {
-            Arrival::Present => (&mut transfer.blobs_present, &mut transfer.bytes_present),
-            Arrival::Placed(Placed::Mounted) => (&mut transfer.blobs_mounted, &mut transfer.bytes_mounted),
-            Arrival::Placed(Placed::Uploaded) => (&mut transfer.blobs_copied, &mut transfer.bytes_copied),
+        let (blobs, sum) = match placed {
+            Placed::Present => (&mut transfer.blobs_present, &mut transfer.bytes_present),
+            Placed::Mounted => (&mut transfer.blobs_mounted, &mut transfer.bytes_mounted),
+            Placed::Uploaded => (&mut transfer.blobs_copied, &mut transfer.bytes_copied),
         };
         *blobs += 1;
         *sum += bytes;
-        if arrival != Arrival::Placed(Placed::Uploaded) {
+        if placed != Placed::Uploaded {
             self.run.events.spared(bytes);
         }
     }

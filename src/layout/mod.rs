@@ -27,7 +27,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Source, StoreError, StoreErrorKind, Target, verified,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
 };
 
 pub use incoming::Incoming;
@@ -389,11 +389,11 @@ impl Target for Layout {
         &self,
         repository: &Repository,
         blob: &Descriptor,
-        _mount_from: Option<&Repository>,
+        push: Push<'_>,
         origin: &dyn BlobOrigin,
     ) -> Result<Placed, StoreError> {
-        if self.has_blob(repository, blob).await? {
-            return Ok(Placed::Mounted);
+        if push != Push::Again && self.has_blob(repository, blob).await? {
+            return Ok(Placed::Present);
         }
         let mut incoming = self.start_upload().await?;
         let mut pieces = verified(origin.open().await?, blob, format!("{repository}@{}", blob.digest));

@@ -12,7 +12,7 @@ use super::auth::Scope;
 use super::client::{Call, same_origin};
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Repository};
-use crate::store::{BlobOrigin, BlobStream, Placed, StoreError, StoreErrorKind};
+use crate::store::{BlobOrigin, BlobStream, Placed, Push, StoreError, StoreErrorKind};
 
 /// What a POST to the uploads endpoint led to.
 enum Started {
@@ -60,26 +60,91 @@ impl<A> Remote<A> {
     }
 }
 
+/// A blob that is looked for by a mount at most is at most so large: if the registry turns out not to mount,
+/// so many bytes may have been sent without need, once.
+const PROBE_LIMIT: u64 = 1024 * 1024;
+
+/// A blob on its way into a repository.
+#[derive(Clone, Copy)]
+struct Upload<'a> {
+    repository: &'a Repository,
+    blob: &'a Descriptor,
+    origin: &'a dyn BlobOrigin,
+}
+
 impl Remote<ReadWrite> {
     pub(super) async fn place_blob(
         &self,
         repository: &Repository,
         blob: &Descriptor,
-        mount_from: Option<&Repository>,
+        push: Push<'_>,
         origin: &dyn BlobOrigin,
     ) -> Result<Placed, StoreError> {
-        let mut mount_from = mount_from;
+        let upload = Upload { repository, blob, origin };
+        let mount_from = match push {
+            Push::Again => return self.upload(upload, self.plain_start(upload).await?).await,
+            Push::IfMissing { mount_from } => mount_from.filter(|from| *from != repository),
+        };
+        if let Some(from) = mount_from {
+            return match self.start(upload, Some(from)).await? {
+                Started::Mounted => Ok(Placed::Mounted),
+                Started::At(location) => self.upload_if_missing(upload, Some(location)).await,
+                Started::Refused => self.upload_if_missing(upload, None).await,
+            };
+        }
+        if self.mounts_own.get().is_none() && blob.size > PROBE_LIMIT {
+            return self.upload_if_missing(upload, None).await;
+        }
+        let mut placed = None;
+        let mounts_own = self.mounts_own.get_or_try_init(|| async {
+            let (mounts, how) = self.probe(upload).await?;
+            placed = Some(how);
+            Ok::<bool, StoreError>(mounts)
+        });
+        match (*mounts_own.await?, placed) {
+            (_, Some(placed)) => Ok(placed),
+            (true, None) => self.upload_unless_mounted(upload).await,
+            (false, None) => self.upload_if_missing(upload, None).await,
+        }
+    }
+
+    /// Finds out whether the registry "mounts" a blob from the very repository: then one POST says that the
+    /// blob is there, or begins its upload, and nothing need be asked before.
+    async fn probe(&self, upload: Upload<'_>) -> Result<(bool, Placed), StoreError> {
+        let placed = self.upload_unless_mounted(upload).await?;
+        if placed == Placed::Present {
+            return Ok((true, placed));
+        }
+        let again = self.start(upload, Some(upload.repository)).await?;
+        Ok((matches!(again, Started::Mounted), placed))
+    }
+
+    async fn upload_unless_mounted(&self, upload: Upload<'_>) -> Result<Placed, StoreError> {
+        match self.start(upload, Some(upload.repository)).await? {
+            Started::Mounted => Ok(Placed::Present),
+            Started::At(location) => self.upload(upload, location).await,
+            Started::Refused => self.upload_if_missing(upload, None).await,
+        }
+    }
+
+    /// Asks first. An upload that was begun already is left to the registry's own clean-up if the blob is
+    /// there: cancelling takes a right that a mirror need not have.
+    async fn upload_if_missing(&self, upload: Upload<'_>, begun: Option<Url>) -> Result<Placed, StoreError> {
+        if self.head_blob(upload.repository, upload.blob).await? {
+            return Ok(Placed::Present);
+        }
+        let location = match begun {
+            Some(location) => location,
+            None => self.plain_start(upload).await?,
+        };
+        self.upload(upload, location).await
+    }
+
+    /// Sends the bytes, again from the start where the way there breaks.
+    async fn upload(&self, upload: Upload<'_>, mut location: Url) -> Result<Placed, StoreError> {
         let mut delays = self.client.retry.delays();
         loop {
-            let location = match self.start(repository, blob, mount_from).await? {
-                Started::Mounted => return Ok(Placed::Mounted),
-                Started::Refused => {
-                    mount_from = None;
-                    continue;
-                }
-                Started::At(location) => location,
-            };
-            let error = match self.upload(repository, blob, location, origin).await {
+            let error = match self.send(upload, location).await {
                 Ok(()) => return Ok(Placed::Uploaded),
                 Err(error) => error,
             };
@@ -89,27 +154,40 @@ impl Remote<ReadWrite> {
                 None => return Err(error),
             }
             self.client.traffic.retries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            // What the first try may have put there is not to be sent twice.
-            if self.head_blob(repository, blob).await? {
+            // The answer may have been lost, and not the bytes.
+            if self.head_blob(upload.repository, upload.blob).await? {
                 return Ok(Placed::Uploaded);
             }
-            mount_from = None;
+            location = self.plain_start(upload).await?;
+        }
+    }
+
+    async fn plain_start(&self, upload: Upload<'_>) -> Result<Url, StoreError> {
+        match self.start(upload, None).await? {
+            Started::At(location) => Ok(location),
+            Started::Mounted | Started::Refused => {
+                let reference = self.name(upload.repository, &upload.blob.digest);
+                let message = "the registry took the beginning of an upload for something else";
+                Err(StoreError::new("upload blob", reference, StoreErrorKind::Other, message))
+            }
         }
     }
 
     async fn start(
         &self,
-        repository: &Repository,
-        blob: &Descriptor,
+        upload: Upload<'_>,
         mount_from: Option<&Repository>,
     ) -> Result<Started, StoreError> {
+        let Upload { repository, blob, .. } = upload;
         let mut url = self.client.url(&format!("{repository}/blobs/uploads/"));
         let mut scopes = vec![self.scope(repository)];
         if let Some(from) = mount_from {
             url.query_pairs_mut()
                 .append_pair("mount", &blob.digest.to_string())
                 .append_pair("from", from.as_str());
-            scopes.push(Scope { repository: from.clone(), actions: "pull" });
+            if from != repository {
+                scopes.push(Scope { repository: from.clone(), actions: "pull" });
+            }
         }
         let reference = self.name(repository, &blob.digest);
         let mut call = Call::new(Method::POST, url, "upload blob", reference);
@@ -157,13 +235,8 @@ impl Remote<ReadWrite> {
         location
     }
 
-    async fn upload(
-        &self,
-        repository: &Repository,
-        blob: &Descriptor,
-        mut location: Url,
-        origin: &dyn BlobOrigin,
-    ) -> Result<(), StoreError> {
+    async fn send(&self, upload: Upload<'_>, mut location: Url) -> Result<(), StoreError> {
+        let Upload { repository, blob, origin } = upload;
         location.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
         if self.client.base.scheme() == "https" && location.scheme() == "http" {
             let message = format!("the registry wants the upload at an unencrypted address, {location}");

@@ -11,7 +11,7 @@ use super::error::PUSH_MANIFEST;
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Digest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Source, StoreError, StoreErrorKind, Target,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
 };
 
 /// [`MediaType::ACCEPTED_MANIFESTS`], as a header.
@@ -181,10 +181,10 @@ impl Target for Remote<ReadWrite> {
         &self,
         repository: &Repository,
         blob: &Descriptor,
-        mount_from: Option<&Repository>,
+        push: Push<'_>,
         origin: &dyn BlobOrigin,
     ) -> Result<Placed, StoreError> {
-        self.place_blob(repository, blob, mount_from, origin).await
+        self.place_blob(repository, blob, push, origin).await
     }
 
     async fn push_manifest(

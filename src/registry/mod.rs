@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
 pub use client::{Patience, Traffic};
@@ -151,6 +151,7 @@ impl Registries {
             registry: registry.clone(),
             actions,
             referrers_api: Mutex::default(),
+            mounts_own: OnceCell::new(),
             merging: Mutex::default(),
             access: PhantomData,
         }
@@ -245,6 +246,8 @@ pub struct Remote<A> {
     actions: &'static str,
     /// Whether a repository answers the referrers API, as far as that is known.
     referrers_api: Mutex<HashMap<Repository, bool>>,
+    /// Whether a blob can be "mounted" from the repository that it is to go to.
+    mounts_own: OnceCell<bool>,
     /// One lock a fallback index that is being merged.
     merging: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     access: PhantomData<A>,

@@ -12,7 +12,7 @@ use futures::TryStreamExt as _;
 use super::backend::{Backend, Upload};
 use crate::oci::{Descriptor, Digest, Digester, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Source, StoreError, StoreErrorKind, Target, verified,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
 };
 
 /// A store in memory. Its clones share the content.
@@ -212,13 +212,18 @@ impl Target for Memory {
         &self,
         repository: &Repository,
         blob: &Descriptor,
-        mount_from: Option<&Repository>,
+        push: Push<'_>,
         origin: &dyn BlobOrigin,
     ) -> Result<Placed, StoreError> {
-        if let Some(from) = mount_from
-            && self.mount(repository, &blob.digest, Some(from)).await?
-        {
-            return Ok(Placed::Mounted);
+        if let Push::IfMissing { mount_from } = push {
+            if self.has_blob(repository, blob).await? {
+                return Ok(Placed::Present);
+            }
+            if let Some(from) = mount_from
+                && self.mount(repository, &blob.digest, Some(from)).await?
+            {
+                return Ok(Placed::Mounted);
+            }
         }
         let reference = format!("{repository}@{}", blob.digest);
         let pieces = verified(origin.open().await?, blob, reference)

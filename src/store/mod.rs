@@ -71,9 +71,24 @@ pub trait BlobOrigin: Send + Sync {
     async fn open(&self) -> Result<BlobStream, StoreError>;
 }
 
+/// How much is believed of what a store says to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Push<'a> {
+    /// A blob that the repository has is not sent again. One that the named repository of the same store
+    /// has is mounted from there, if the store does that.
+    IfMissing {
+        /// Where to mount from.
+        mount_from: Option<&'a Repository>,
+    },
+    /// The blob is sent whatever the store says: it was mistaken before.
+    Again,
+}
+
 /// How a blob came to be at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
+    /// It was there.
+    Present,
     /// Its bytes were sent.
     Uploaded,
     /// The store took it over from another of its repositories.
@@ -83,13 +98,13 @@ pub enum Placed {
 /// A place that content can be written to.
 #[async_trait]
 pub trait Target: Source {
-    /// Puts a blob into the repository: mounted from `mount_from` where that is given and the store does
-    /// it, else uploaded from `origin`.
+    /// Sees to it that the repository has a blob, by the cheapest way that `push` allows; its bytes come
+    /// from `origin`.
     async fn push_blob(
         &self,
         repository: &Repository,
         blob: &Descriptor,
-        mount_from: Option<&Repository>,
+        push: Push<'_>,
         origin: &dyn BlobOrigin,
     ) -> Result<Placed, StoreError>;
 

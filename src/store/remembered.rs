@@ -37,6 +37,20 @@ impl Remembered {
     }
 }
 
+impl Remembered {
+    async fn fetch(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<RawManifest>, StoreError> {
+        let manifest = self.inner.manifest(repository, reference).await?;
+        if let Some(manifest) = &manifest {
+            self.manifests.lock().unwrap_or_else(PoisonError::into_inner).keep(manifest);
+        }
+        Ok(manifest)
+    }
+}
+
 /// Answers that are asked for once, even if many ask at the same time.
 struct Once<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
 
@@ -96,18 +110,27 @@ impl Source for Remembered {
         repository: &Repository,
         reference: &ManifestRef,
     ) -> Result<Option<RawManifest>, StoreError> {
-        let held = reference.digest().and_then(|digest| {
+        let digest = match reference {
+            ManifestRef::Digest(digest) => digest.clone(),
+            ManifestRef::Tag(tag) => {
+                let fetch = async {
+                    let manifest = self.fetch(repository, reference).await?;
+                    Ok(manifest.map(|manifest| manifest.descriptor()))
+                };
+                match self.resolved.get((repository.clone(), tag.clone()), fetch).await? {
+                    Some(descriptor) => descriptor.digest,
+                    None => return Ok(None),
+                }
+            }
+        };
+        let held = {
             let kept = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.by_digest.get(digest).cloned()
-        });
-        if held.is_some() {
-            return Ok(held);
+            kept.by_digest.get(&digest).cloned()
+        };
+        match held {
+            Some(manifest) => Ok(Some(manifest)),
+            None => self.fetch(repository, &digest.into()).await,
         }
-        let manifest = self.inner.manifest(repository, reference).await?;
-        if let Some(manifest) = &manifest {
-            self.manifests.lock().unwrap_or_else(PoisonError::into_inner).keep(manifest);
-        }
-        Ok(manifest)
     }
 
     async fn has_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<bool, StoreError> {
