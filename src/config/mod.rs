@@ -19,7 +19,7 @@ mod source;
 mod target_name;
 pub(crate) mod yaml;
 
-pub use combine::{PrefixSources, load, read};
+pub use combine::{PrefixSources, StatedPrefix, load, read};
 pub use diagnostic::{Diagnostic, Fault, Faults, Location};
 pub use file::ListFile;
 pub use schema::LIST_SCHEMA;
