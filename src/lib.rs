@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod layout;
 pub mod oci;
 pub mod plan;
+pub mod policy;
 pub mod registry;
 pub mod report;
 pub mod serve;
