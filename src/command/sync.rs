@@ -13,6 +13,7 @@ use crate::event::Events;
 use crate::inspect::{Depth, Inspection, inspect};
 use crate::layout::Layout;
 use crate::plan::plan;
+use crate::policy::Policy;
 use crate::registry::{Credential, Credentials, Registries, Settings, SetupError};
 use crate::report::{Interruption, Mode, OnTagConflict, Report, Run};
 use crate::store::{Remembered, Source, Sources, Target};
@@ -25,6 +26,8 @@ const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
 pub struct Job {
     /// The images, and where they go.
     pub config: Config,
+    /// What the operator asks for.
+    pub policy: Policy,
     /// Whether it is done or only said.
     pub mode: Mode,
     /// What a conflict means for the exit code.
@@ -65,8 +68,8 @@ impl Job {
             Sink::ToWrite(target) => (Arc::<dyn Target>::clone(target), Depth::Needed),
         };
         let Inspection { inventory, unseen } =
-            inspect(&self.config, &sources, &readable, depth, events, stopped.clone()).await;
-        let plan = Arc::new(plan(&self.config, inventory));
+            inspect(&self.config, &self.policy, &sources, &readable, depth, events, stopped.clone()).await;
+        let plan = Arc::new(plan(&self.config, &self.policy, inventory));
         let results = match sink {
             Sink::ToRead(_) => None,
             Sink::ToWrite(target) => {
@@ -86,7 +89,9 @@ impl Job {
             on_tag_conflict: self.on_tag_conflict,
             interruption: stop.peek().copied(),
         };
-        Ok(Report { run, plan: Arc::unwrap_or_clone(plan), results, warnings: self.config.warnings })
+        let mut warnings = self.policy.warnings().to_vec();
+        warnings.extend(self.config.warnings);
+        Ok(Report { run, plan: Arc::unwrap_or_clone(plan), results, warnings })
     }
 
     fn sources(&self, registries: &Registries) -> Sources {
