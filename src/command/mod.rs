@@ -1,6 +1,7 @@
 //! The subcommands: one file each, which wires the parts together.
 
 pub mod completions;
+mod demo;
 mod options;
 pub mod schema;
 pub mod serve;
@@ -34,7 +35,10 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
         Command::Completions(options) => {
             printed(&String::from_utf8_lossy(&completions::script(options.shell)))
         }
-        Command::Demo(_) => USAGE,
+        Command::Demo(options) => {
+            surroundings.start_log(options.log.debug);
+            told(demo::run(options.keep.as_deref(), &surroundings).await)
+        }
     }
 }
 
@@ -107,7 +111,11 @@ async fn serve(options: ServeOptions, surroundings: &Surroundings) -> u8 {
         // Whoever started it may not be reading; it serves all the same.
         let _ = print(&format!("serving on {url}\n"));
     };
-    match serve::run(&content, options.listen, shutdown, serving).await {
+    told(serve::run(&content, options.listen, shutdown, serving).await)
+}
+
+fn told(done: anyhow::Result<()>) -> u8 {
+    match done {
         Ok(()) => 0,
         Err(error) => {
             print_error(&format!("error: {error:#}\n"));

@@ -110,13 +110,16 @@ fn target_credential(options: &RunOptions, prefix: &TargetPrefix) -> Result<Opti
                 key.to_owned()
             } else {
                 let bytes = file("--target-repo-auth-key", Path::new(key))?;
-                String::from_utf8(bytes).map_err(|_| option("--target-repo-auth-key: the file is no text".into()))?
+                String::from_utf8(bytes)
+                    .map_err(|_| option("--target-repo-auth-key: the file is no text".into()))?
             };
             Credential::from_json_key(&text)
         }
     };
     if matches!(prefix, TargetPrefix::Layout { .. }) {
-        return Err(option("credentials for the target are given, and the target is a folder; leave them out".into()));
+        return Err(option(
+            "credentials for the target are given, and the target is a folder; leave them out".into(),
+        ));
     }
     credential.map(Some).map_err(|error| option(error.to_string()))
 }
