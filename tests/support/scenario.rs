@@ -66,7 +66,7 @@ impl Scenario {
 
     /// Lists an entry; further lines of it are indented by four blanks.
     pub(crate) fn entry(mut self, text: &str) -> Self {
-        self.list.push_str(&format!("  - {text}\n"));
+        self.list = format!("{}  - {text}\n", self.list);
         self
     }
 
