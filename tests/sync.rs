@@ -6,6 +6,7 @@ use http::Method;
 use image_syncer::config::Signatures;
 use image_syncer::oci::RawManifest;
 use support::content::{put_image, put_image_for, put_index, put_referrer};
+use support::fault::Fault;
 use support::registry::TestRegistry;
 use support::scenario::Scenario;
 
@@ -94,8 +95,13 @@ fn a_source_that_is_gone_hurts_nobody_who_has_the_image() {
     put_image(&story.source.memory, "team/app", Some("1"), &[b"one"]);
     put_image(&story.source.memory, "team/app", Some("2"), &[b"two"]);
     story.sync().expect(&["copied", "copied"]);
-    let story = Scenario::between(TestRegistry::start(), story.target);
-    let _ = story;
+    story.source.on_request(|request| {
+        request.uri.path().ends_with("/manifests/1").then(|| Fault::status(404, "MANIFEST_UNKNOWN"))
+    });
+    let told = story.sync();
+    told.expect(&["up-to-date", "up-to-date"]);
+    assert_eq!(told.exit_code(), 0);
+    assert!(told.text().contains("source is gone"), "{}", told.text());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures::FutureExt as _;
 
 use crate::config::{Config, TargetPrefix};
-use crate::copy::{copy, not_run};
+use crate::copy::copy;
 use crate::event::Events;
 use crate::inspect::{Depth, Inspection, inspect};
 use crate::layout::Layout;
@@ -70,14 +70,13 @@ impl Job {
         let Inspection { inventory, unseen } =
             inspect(&self.config, &self.policy, &sources, &readable, depth, events, stopped.clone()).await;
         let plan = Arc::new(plan(&self.config, &self.policy, inventory));
+        for item in &plan.items {
+            tracing::debug!(source = %item.source, target = %item.target, decision = item.decision.word());
+        }
         let results = match sink {
             Sink::ToRead(_) => None,
             Sink::ToWrite(target) => {
-                let mut results = copy(Arc::clone(&plan), sources, target, events, stopped).await;
-                for index in unseen {
-                    results[index] = not_run();
-                }
-                Some(results)
+                Some(copy(Arc::clone(&plan), &unseen, sources, target, events, stopped).await)
             }
         };
         let run = Run {

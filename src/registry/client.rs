@@ -362,7 +362,10 @@ impl Client {
     ) -> Result<reqwest::Response, StoreError> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
         match timeout(patience, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => {
+                self.log(call, &response);
+                Ok(response)
+            }
             Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.host, &error)),
             Err(_) => Err(self.silent(call, patience)),
         }
@@ -393,7 +396,10 @@ impl Client {
         loop {
             let patience = if before < size { self.patience.idle * 2 } else { self.patience.commit };
             match timeout(patience, &mut send).await {
-                Ok(Ok(response)) => return Ok(response),
+                Ok(Ok(response)) => {
+                    self.log(call, &response);
+                    return Ok(response);
+                }
                 Ok(Err(error)) => {
                     return Err(unreachable(call.operation, &call.reference, &self.host, &error));
                 }
@@ -403,6 +409,12 @@ impl Client {
                 Err(_) => return Err(self.silent(call, patience)),
             }
         }
+    }
+
+    /// The query stays out: registries put keys of their own into it.
+    fn log(&self, call: &Call, response: &reqwest::Response) {
+        let path = response.url().path();
+        tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());
     }
 
     fn silent(&self, call: &Call, patience: Duration) -> StoreError {

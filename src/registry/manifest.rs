@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::client::{Answer, Body, Call, next_page};
 use super::error::PUSH_MANIFEST;
 use super::{ReadWrite, Remote};
-use crate::oci::{Descriptor, Digest, ManifestRef, MediaType, RawManifest, Repository, Tag};
+use crate::oci::{
+    Descriptor, Digest, Manifest, ManifestError, ManifestRef, MediaType, RawManifest, Repository, Tag,
+};
 use crate::store::{
     BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
 };
@@ -55,7 +57,17 @@ impl<A> Remote<A> {
             }
             _ => return Err(answer.into_error().await),
         }
-        let media_type = media_type(&answer);
+        let served = media_type(&answer);
+        if served.is_schema1() {
+            // Its digest leaves its signatures out, so that it could not be checked either.
+            let message = ManifestError::Schema1.to_string();
+            return Err(StoreError::new(
+                call.operation,
+                call.reference,
+                StoreErrorKind::Unsupported,
+                message,
+            ));
+        }
         let stated = stated_digest(&answer);
         let bytes = answer.bytes(MANIFEST_LIMIT).await?;
         // A tag's digest is what the registry states, if its algorithm is another than ours.
@@ -66,6 +78,10 @@ impl<A> Remote<A> {
             let message = format!("the registry sent a manifest with the digest {digest}");
             return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
         }
+        // Where the answer does not say what it is, the document does.
+        let stated = || Manifest::parse(&bytes, &served).map(|parsed| parsed.media_type);
+        let media_type =
+            if served.is_manifest() { served } else { stated().unwrap_or_else(|_| served.clone()) };
         Ok(Some(RawManifest { digest, media_type, bytes }))
     }
 

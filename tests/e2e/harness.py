@@ -44,8 +44,8 @@ class Workplace:
     """The run's folders, environment and processes."""
 
     def __init__(self, binary, tools):
-        self.binary = Path(binary)
-        self.tools = Path(tools)
+        self.binary = Path(binary).resolve()
+        self.tools = Path(tools).resolve()
         self.root = Path(tempfile.mkdtemp(prefix="image-syncer-e2e-"))
         self._processes = []
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ class Signer:
 
     def __init__(self, workplace):
         self._workplace = workplace
-        self._folder = workplace.folder("keys")
+        self._folder = workplace.fresh_folder("keys")
         workplace.run(["cosign", "generate-key-pair"], directory=self._folder)
         self._predicate = self._folder / "predicate.json"
         self._predicate.write_text('{"built": "by hand"}\n')

@@ -6,6 +6,7 @@ use std::time::Duration;
 use image_syncer::command::sync::Job;
 use image_syncer::config::{self, Config, ListFile, PrefixSources, Signatures};
 use image_syncer::event::Events;
+use image_syncer::policy::{self, Policy};
 use image_syncer::registry::{Credential, Credentials, Patience, RetryPolicy, Settings};
 use image_syncer::report::{Mode, OnTagConflict, Report};
 
@@ -19,6 +20,8 @@ pub(crate) struct Scenario {
     pub(crate) target: TestRegistry,
     /// The list, in YAML; `SOURCE` stands for the source's address.
     list: String,
+    /// The policy, in YAML; `SOURCE` and `TARGET` stand for the addresses.
+    policy: String,
     signatures: Signatures,
     /// How registries are reached.
     pub(crate) settings: Settings,
@@ -52,6 +55,7 @@ impl Scenario {
             source,
             target,
             list: String::new(),
+            policy: String::new(),
             signatures: Signatures::Copy,
             settings,
             credentials: Arc::default(),
@@ -66,7 +70,13 @@ impl Scenario {
 
     /// Lists an entry; further lines of it are indented by four blanks.
     pub(crate) fn entry(mut self, text: &str) -> Self {
-        self.list.push_str(&format!("  - {text}\n"));
+        self.list = format!("{}  - {text}\n", self.list);
+        self
+    }
+
+    /// The operator's policy, in YAML, in the place of any that was there; empty is none.
+    pub(crate) fn policy(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.policy);
         self
     }
 
@@ -93,17 +103,27 @@ impl Scenario {
         format!("mirror/{}/{repository}", self.source.host().replace(':', "_"))
     }
 
-    fn config(&self) -> Config {
+    fn read_policy(&self) -> Policy {
+        if self.policy.is_empty() {
+            return Policy::default();
+        }
+        let text = self.policy.replace("SOURCE", &self.source.host()).replace("TARGET", &self.target.host());
+        policy::load("policy.yaml", &text).expect("a good policy")
+    }
+
+    fn config(&self, policy: &Policy) -> Config {
         let text = format!("images:\n{}", self.list.replace("SOURCE", &self.source.host()));
         let list = ListFile { name: "external-images.yaml".into(), text };
         let prefix = format!("{}/mirror/", self.target.host());
-        let prefix = PrefixSources { policy: None, command_line: Some(&prefix) };
+        let prefix = PrefixSources { policy: policy.prefix(), command_line: Some(&prefix) };
         config::load(&[list], prefix, self.signatures).expect("a good list")
     }
 
     fn job(&self, mode: Mode) -> Job {
+        let policy = self.read_policy();
         Job {
-            config: self.config(),
+            config: self.config(&policy),
+            policy,
             mode,
             on_tag_conflict: OnTagConflict::Fail,
             settings: self.settings.clone(),
