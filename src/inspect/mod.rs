@@ -4,6 +4,7 @@
 //! also asks for what a reader wants to know.
 
 mod platforms;
+mod source;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,15 +14,16 @@ use futures::stream::{self, Stream, StreamExt as _};
 use crate::config::{Config, Entry, Signatures};
 use crate::event::{Event, Events};
 use crate::fault::cause;
-use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, derive_index};
+use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository};
 use crate::plan::{
-    Cause, Companions, Derived, Found, Graph, Inventory, Observation, Platforms, Side, SourceState,
-    TargetState, forbidden, may_move,
+    Cause, Companions, Found, Graph, Inventory, Observation, Platforms, Side, SourceState, TargetState,
+    forbidden, may_move,
 };
 use crate::policy::Policy;
 use crate::store::{Source, Sources, StoreError, StoreErrorKind};
 use crate::trust::{Sides, companions};
 use crate::walk::{digests, walk};
+use source::AtSource;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
 const AT_A_TIME: usize = 64;
@@ -152,16 +154,6 @@ struct Look<'a> {
     requires_platforms: bool,
     target: &'a dyn Source,
     depth: Depth,
-}
-
-/// What the source has, as it was read.
-enum AtSource {
-    State(SourceState),
-    /// The image's digest, and its manifest if that was read.
-    Image {
-        found: Found,
-        root: Option<RawManifest>,
-    },
 }
 
 impl Look<'_> {
@@ -333,72 +325,6 @@ impl Look<'_> {
             }
             Err(error) => TargetState::Blocked(cause(Side::Target, error)),
         }
-    }
-
-    async fn at_source(self, source: &dyn Source, target: &TargetState) -> AtSource {
-        let read = async {
-            if !self.entry.platforms.is_empty() {
-                return self.some_platforms(source).await;
-            }
-            let (repository, reference) = (&self.entry.source.repository, self.entry.source.manifest_ref());
-            let wants_manifest = matches!(target, TargetState::Absent | TargetState::NotReadable(_));
-            let (found, root) = if wants_manifest {
-                let root = source.manifest(repository, &reference).await?;
-                (root.as_ref().map(RawManifest::descriptor), root)
-            } else {
-                (source.resolve(repository, &reference).await?, None)
-            };
-            let Some(found) = found else { return Ok(AtSource::State(SourceState::Gone(self.gone()))) };
-            if found.media_type.is_schema1() {
-                return Err(self.unsupported(crate::oci::ManifestError::Schema1.to_string()));
-            }
-            let digest = found.digest;
-            Ok(AtSource::Image {
-                found: Found { source_digest: digest.clone(), digest, derived: None },
-                root,
-            })
-        };
-        read.await.unwrap_or_else(|error| AtSource::State(SourceState::Blocked(self.blocked(error))))
-    }
-
-    /// Only some platforms are wanted: the index says which there are, and becomes a smaller one.
-    async fn some_platforms(self, source: &dyn Source) -> Result<AtSource, StoreError> {
-        let repository = &self.entry.source.repository;
-        let reference = match &self.entry.source.digest {
-            Some(digest) => ManifestRef::Digest(digest.clone()),
-            // The tag's digest is remembered, so that whoever asks next gets the same.
-            None => match source.resolve(repository, &self.entry.source.manifest_ref()).await? {
-                Some(descriptor) => ManifestRef::Digest(descriptor.digest),
-                None => return Ok(AtSource::State(SourceState::Gone(self.gone()))),
-            },
-        };
-        let Some(root) = source.manifest(repository, &reference).await? else {
-            return Ok(AtSource::State(SourceState::Gone(self.gone())));
-        };
-        let wanted = &self.entry.platforms;
-        let source_digest = root.digest.clone();
-        let unchanged = |root: RawManifest| AtSource::Image {
-            found: Found {
-                source_digest: source_digest.clone(),
-                digest: source_digest.clone(),
-                derived: None,
-            },
-            root: Some(root),
-        };
-        let parsed = root.parse().map_err(|error| self.unsupported(error.to_string()))?;
-        if !parsed.media_type.is_index() {
-            self.check_single(source, &parsed).await?;
-            return Ok(unchanged(root));
-        }
-        let smaller = derive_index(&root, wanted).map_err(|error| self.unsupported(error.to_string()))?;
-        if smaller.digest == source_digest {
-            return Ok(unchanged(root));
-        }
-        let mut left_out = parsed.platforms();
-        left_out.retain(|platform| !wanted.iter().any(|wanted| platform.satisfies(wanted)));
-        let digest = smaller.digest.clone();
-        let derived = Some(Derived { manifest: smaller, left_out });
-        Ok(AtSource::Image { found: Found { source_digest, digest, derived }, root: None })
     }
 
     fn gone(self) -> Cause {
