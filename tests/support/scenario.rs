@@ -74,6 +74,12 @@ impl Scenario {
         self
     }
 
+    /// An empty list in the place of the one that was there; the registries keep what they have.
+    pub(crate) fn instead(mut self) -> Self {
+        self.list = String::new();
+        self
+    }
+
     /// The operator's policy, in YAML, in the place of any that was there; empty is none.
     pub(crate) fn policy(mut self, text: &str) -> Self {
         text.clone_into(&mut self.policy);
