@@ -4,7 +4,7 @@
 //! program sees the valid type only. All faults of all lists are reported together. The lists are
 //! untrusted: they are bounded in size, and what messages quote of them is escaped.
 //!
-//! The parts that read YAML with its places ([`yaml`], [`fields`], [`diagnostic`]) are not about lists
+//! The parts that read YAML with its places (`yaml`, `fields`, `diagnostic`) are not about lists
 //! alone: the policy is read with them too, so that its faults are said as well as a list's.
 
 mod combine;
