@@ -12,6 +12,8 @@ mod folder;
 mod incoming;
 mod index;
 mod manage;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
