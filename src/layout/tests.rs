@@ -204,7 +204,7 @@ async fn a_tag_of_another_tool_belongs_to_the_folders_repository() {
     write_index(&layout, &json!([entry]));
     let mine = repository("my-images");
     // The change was seen.
-    assert_eq!(layout.repositories().await.expect("read"), [mine.clone()]);
+    assert_eq!(layout.repositories().await.expect("read"), std::slice::from_ref(&mine));
     assert_eq!(layout.manifest(&mine, &tag("v1")).await.expect("read"), Some(manifest.clone()));
     layout.push_manifest(&mine, &tag("v1"), &manifest).await.expect("pushed");
     assert_eq!(index(&layout)["manifests"].as_array().map(Vec::len), Some(1));
