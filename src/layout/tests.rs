@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::oci::MediaType;
+
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Gives the same pieces each time, and then an error if there is one.
 struct Pieces(Vec<&'static [u8]>, Option<StoreError>);
@@ -182,7 +185,8 @@ async fn a_referrer_has_an_entry_and_keeps_it_without_its_tag() {
     let referrer = RawManifest::new(MediaType::OCI_MANIFEST, document.to_string());
     layout.push_manifest(&a, &referrer.digest.clone().into(), &referrer).await.expect("pushed");
     layout.push_manifest(&a, &tag("sig"), &referrer).await.expect("pushed");
-    assert_eq!(index(&layout)["manifests"].as_array().map(Vec::len), Some(2));
+    // The subject, the referrer, and the list of referrers.
+    assert_eq!(index(&layout)["manifests"].as_array().map(Vec::len), Some(3));
     assert!(layout.delete_manifest(&a, &tag("sig")).await.expect("deleted"));
 
     let found = layout.referrers(&a, &subject.digest).await.expect("read");
@@ -192,6 +196,61 @@ async fn a_referrer_has_an_entry_and_keeps_it_without_its_tag() {
     assert_eq!(found[0].annotations["org.opencontainers.image.ref.name"], "evil:v1");
     // The manifest's own annotations do not make names.
     assert_eq!(layout.repositories().await.expect("read"), [repository("a")]);
+}
+
+/// The names and digests of the entries that have a name.
+fn named(layout: &Layout) -> Vec<(String, Digest)> {
+    let index = index(layout);
+    let entries = index["manifests"].as_array().expect("entries").iter();
+    let name = |entry: &Value| Some(entry["annotations"][REF_NAME].as_str()?.to_owned());
+    let digest = |entry: &Value| entry["digest"].as_str()?.parse().ok();
+    entries.filter_map(|entry| Some((name(entry)?, digest(entry)?))).collect()
+}
+
+#[tokio::test]
+async fn the_list_of_referrers_that_other_tools_read_is_kept_up() {
+    let (_folder, layout) = new();
+    let a = repository("a");
+    let subject = image(&layout, b"layer").await;
+    layout.push_manifest(&a, &tag("v1"), &subject).await.expect("pushed");
+    let referrers = [1, 2].map(|number| {
+        let mut document: Value = serde_json::from_slice(&subject.bytes).expect("JSON");
+        document["subject"] = json!(subject.descriptor());
+        document["artifactType"] = json!(format!("application/{number}"));
+        RawManifest::new(MediaType::OCI_MANIFEST, document.to_string())
+    });
+    let listed = || {
+        let name = format!("sha256-{}", subject.digest.hex());
+        let list = named(&layout).into_iter().find(|(found, _)| *found == name).map(|(_, digest)| digest)?;
+        let bytes = fs::read(layout.inner.folder.blob_path(&list)).expect("a list");
+        let document: Value = serde_json::from_slice(&bytes).expect("JSON");
+        Some(document["manifests"].as_array().map_or(0, Vec::len))
+    };
+    let files = || fs::read_dir(path(&layout).join("blobs/sha256")).expect("blobs").count();
+    assert_eq!(listed(), None);
+    let before = files();
+    for (count, referrer) in referrers.iter().enumerate() {
+        layout.push_manifest(&a, &referrer.digest.clone().into(), referrer).await.expect("pushed");
+        assert_eq!(listed(), Some(count + 1));
+    }
+    // The two and the list; the list of before is gone.
+    assert_eq!(files(), before + 3);
+    assert_eq!(layout.tags(&a).await.expect("read"), Some(vec!["v1".parse().expect("a tag")]));
+    assert_eq!(layout.repositories().await.expect("read"), std::slice::from_ref(&a));
+
+    // What only the list names is found, too.
+    let mut document = index(&layout);
+    let entries = document["manifests"].as_array_mut().expect("entries");
+    entries.retain(|entry| entry["annotations"].is_object());
+    write_index(&layout, &document["manifests"]);
+    assert_eq!(layout.referrers(&a, &subject.digest).await.expect("read").len(), 2);
+
+    for (left, referrer) in [(Some(1), &referrers[0]), (None, &referrers[1])] {
+        assert!(layout.delete_manifest(&a, &referrer.digest.clone().into()).await.expect("deleted"));
+        assert_eq!(listed(), left);
+    }
+    assert_eq!(layout.referrers(&a, &subject.digest).await.expect("read"), []);
+    assert_eq!(files(), before);
 }
 
 #[tokio::test]
