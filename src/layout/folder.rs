@@ -133,7 +133,7 @@ impl Folder {
     }
 
     /// A file in the making. One that is dropped is deleted; the lock on it tells [`Folder::prepare`] of
-    /// another process to leave it alone.
+    /// another process to leave it alone. Waits while somebody holds the layout's lock.
     pub(super) fn temporary(&self) -> io::Result<NamedTempFile> {
         let layout = File::open(self.path.join(LAYOUT_FILE))?;
         layout.lock_shared()?;
@@ -178,17 +178,28 @@ impl Folder {
         file.persist(self.blob_path(digest)).map_err(|error| error.error)
     }
 
-    /// Writes a small blob whose digest has been checked.
+    /// Writes a small blob whose digest has been checked. Who holds the lock must not wait for it here.
     pub(super) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.temporary()?;
+        self.write(self.temporary()?, digest, bytes)
+    }
+
+    /// The same for who holds the lock.
+    pub(super) fn write_blob_locked(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
+        self.write(self.temporary_unlocked()?, digest, bytes)
+    }
+
+    fn write(&self, mut file: NamedTempFile, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         self.keep_blob(file.into_temp_path(), digest)
     }
 
-    /// Deletes a blob.
+    /// Deletes a blob, if it is there.
     pub(super) fn remove_blob(&self, digest: &Digest) -> io::Result<()> {
-        fs::remove_file(self.blob_path(digest))
+        match fs::remove_file(self.blob_path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// What tells whether `index.json` is still the same; `None` if there is none.
