@@ -6,8 +6,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::client::{Answer, Body, Call, next_page};
+use super::client::{Answer, Body, Call};
 use super::error::PUSH_MANIFEST;
+use super::link::next_page;
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Digest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{

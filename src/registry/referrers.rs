@@ -8,8 +8,9 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{Call, next_page};
+use super::client::Call;
 use super::error::Refusal;
+use super::link::next_page;
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{MANIFEST_LIMIT, StoreError, StoreErrorKind};
