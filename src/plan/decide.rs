@@ -151,7 +151,9 @@ impl Item {
     fn unsigned(&self, companions: &[Companion]) -> Option<Cause> {
         let digest = self.digest.as_ref()?;
         let signs = |companion: &Companion| {
-            companion.kind == CompanionKind::Signature && companion.subject == *digest
+            companion.kind == CompanionKind::Signature
+                && companion.subject == *digest
+                && companion.standing != Standing::Gone
         };
         if companions.iter().any(signs) {
             return None;

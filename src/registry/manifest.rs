@@ -221,7 +221,7 @@ impl Remote<ReadWrite> {
         if !answer.status.is_success() {
             return Err(answer.into_error().await);
         }
-        if let Some(stored) = stated_digest(&answer).filter(|stored| *stored != manifest.digest) {
+        if let Some(stored) = stated_digest(&answer).filter(|stored| !manifest.has_digest(stored)) {
             let message = format!("the registry stored it under another digest, {stored}");
             return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
         }
