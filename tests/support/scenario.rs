@@ -75,6 +75,12 @@ impl Scenario {
         self
     }
 
+    /// The same registries, and an empty list.
+    pub(crate) fn other_list(mut self) -> Self {
+        self.list.clear();
+        self
+    }
+
     /// What is done about companions.
     pub(crate) fn signatures(mut self, signatures: Signatures) -> Self {
         self.signatures = signatures;
