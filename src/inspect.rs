@@ -204,6 +204,7 @@ impl Look<'_> {
             TargetState::Blocked(_) => return observation(SourceState::Found(found), target),
             _ => {}
         }
+        let conflict = matches!(target, TargetState::Present(_));
         let repository = &self.entry.source.repository;
         let root = match derived.or(root) {
             Some(root) => Ok(Some(root)),
@@ -211,16 +212,18 @@ impl Look<'_> {
         };
         let graph = match root {
             Ok(Some(root)) => walk(source, repository, &root).await,
+            Ok(None) if conflict => return observation(SourceState::Found(found), target),
             Ok(None) => return observation(SourceState::Gone(self.gone()), target),
             Err(error) => Err(error),
         };
         let graph = match graph {
             Ok(graph) => Arc::new(graph),
+            // A conflict is one whether or not the rest of the image can be read.
+            Err(_) if conflict => return observation(SourceState::Found(found), target),
             Err(error) => return observation(SourceState::Blocked(self.blocked(error)), target),
         };
         let subjects = graph.nodes.iter().map(|node| node.digest.clone()).collect();
         let readable = !matches!(target, TargetState::NotReadable(_));
-        let conflict = matches!(target, TargetState::Present(_));
         let mut observation = observation(SourceState::Found(found), target);
         observation.describe(graph);
         if !conflict {

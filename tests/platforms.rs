@@ -164,7 +164,11 @@ fn a_derived_index_has_the_same_digest_for_ever() {
     let memory = &story.source.memory;
     let amd64 = put_image_for(memory, NAME, None, "linux/amd64", &[b"golden"]);
     let arm64 = put_image_for(memory, NAME, None, "linux/arm64", &[b"golden"]);
-    assert_eq!(arm64.digest.to_string(), "sha256:1faf4ab175bdcb4ec4bf11159a63c0833492a97acdbf6e505afc6ed5c32fe4b6", "the child of the golden index is another one");
+    assert_eq!(
+        arm64.digest.to_string(),
+        "sha256:1faf4ab175bdcb4ec4bf11159a63c0833492a97acdbf6e505afc6ed5c32fe4b6",
+        "the child of the golden index is another one"
+    );
     let text = format!(
         "{{\n  \"z\": 1.50,\n  \"manifests\": [\n    {{\"platform\":{{\"os\":\"linux\",\"architecture\":\"amd64\"}},\
          \"size\":{},\"digest\":\"{}\",\"mediaType\":\"{}\"}},\n    {{\"size\":{},\"x\":[1e3, null, \"é\\u00e9\"],\
@@ -188,7 +192,10 @@ fn a_derived_index_has_the_same_digest_for_ever() {
         MediaType::OCI_MANIFEST,
     );
     assert_eq!(String::from_utf8_lossy(&smaller.bytes), expected);
-    assert_eq!(smaller.digest.to_string(), "sha256:31b4b20dc5369f1569905797525cd08229fe3db9379bda97977f8bf2f9041ac6");
+    assert_eq!(
+        smaller.digest.to_string(),
+        "sha256:31b4b20dc5369f1569905797525cd08229fe3db9379bda97977f8bf2f9041ac6"
+    );
 }
 
 #[test]

@@ -57,6 +57,12 @@ fn decide(config: &Config, entry: &Entry, observation: Observation) -> Item {
     if let TargetState::Present(digest) = &target {
         item.target_digest = Some(digest.clone());
     }
+    // What belongs at the target does not depend on how the target stands.
+    match &source {
+        SourceState::Found(found) => item.digest = Some(found.digest.clone()),
+        SourceState::NotAsked => item.digest.clone_from(&entry.source.digest),
+        SourceState::Gone(_) | SourceState::Blocked(_) => {}
+    }
     item.decision = match (source, target) {
         (SourceState::Gone(cause), TargetState::Present(digest)) => {
             item.digest = Some(digest);
@@ -131,6 +137,14 @@ impl Item {
             }
             Companions::Blocked(cause) => self.decision = Decision::Blocked(cause),
             Companions::Found(companions) => {
+                for gone in companions.iter().filter(|companion| companion.standing == Standing::Gone) {
+                    let message = format!(
+                        "the source lists the {} {} and does not have it; it cannot be copied",
+                        gone.kind.word(),
+                        gone.digest
+                    );
+                    self.remark(RemarkKind::CompanionGone, message);
+                }
                 if signatures == Signatures::Require
                     && let Some(cause) = self.unsigned(&companions)
                 {

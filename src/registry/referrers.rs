@@ -45,7 +45,9 @@ impl<A> Remote<A> {
             // Some registries resolve such a tag to the subject itself.
             return Ok(Vec::new());
         }
-        let Ok(parsed) = index.parse() else { return Ok(Vec::new()) };
+        let parsed = index.parse().map_err(|error| {
+            self.listing_error(repository, subject, &format!("the index under their tag: {error}"))
+        })?;
         self.bounded(repository, subject, parsed.children().to_vec())
     }
 
@@ -188,7 +190,9 @@ impl Remote<ReadWrite> {
         let _alone = lock.lock().await;
         let reference = ManifestRef::Tag(tag);
         for _ in 0..MERGE_TRIES {
+            // Some registries resolve such a tag to the subject itself.
             let current = self.get_manifest(repository, &reference).await?;
+            let current = current.filter(|index| index.digest != *subject);
             if current.as_ref().is_some_and(|index| lists(index, referrer)) {
                 return Ok(());
             }
