@@ -12,7 +12,7 @@ use image_syncer::oci::RawManifest;
 use image_syncer::serve::{Behaviour, Memory};
 use serde_json::json;
 use support::companions::{
-    NOTATION, SPDX, cosign_tag, entry, fallback_tag, put_bundle, put_cosign, put_fallback, put_tag, sign,
+    NOTATION, SPDX, cosign_tag, entry, fallback_tag, put_bundle, put_cosign, put_fallback, sign,
 };
 use support::content::{put_image, put_image_for, put_index, put_referrer};
 use support::fault::Fault;
@@ -267,9 +267,9 @@ fn fails(source: TestRegistry, hook: impl Fn(&Parts) -> Option<Fault> + Send + S
     let mut story = Scenario::between(source, TestRegistry::start()).lists("team/app:1").lists("team/good:1");
     let memory = &story.source.memory;
     let image = image(memory);
-    put_image(memory, "team/good", Some("1"), &[b"good"]);
+    let good = put_image(memory, "team/good", Some("1"), &[b"good"]);
+    sign(memory, "team/good", &good);
     (0..3).for_each(|n| drop(put_referrer(memory, NAME, &image, SPDX, format!("SBOM {n}").as_bytes())));
-    put_tag(memory, "team/good", "2", &image);
     story.source.on_request(hook);
     story.settings.retry.retries = 1;
     let planned = story.plan();
