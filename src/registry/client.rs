@@ -363,11 +363,12 @@ impl Client {
             let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
             seen.fetch_add(length, Ordering::Relaxed);
         });
-        let send = request
-            .header(CONTENT_LENGTH, size)
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .body(reqwest::Body::wrap_stream(body))
-            .send();
+        // These take the place of what a request without a body says. With two lengths the body would be sent
+        // in HTTP's own chunks, which not every registry takes.
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, size.into());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let send = request.headers(headers).body(reqwest::Body::wrap_stream(body)).send();
         tokio::pin!(send);
         let mut before = 0;
         loop {
