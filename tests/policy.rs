@@ -101,13 +101,13 @@ fn a_listed_digest_moves_the_tag_too() {
     let new = put_image(&story.source.memory, "team/app", None, &[b"new"]);
     let mut story = story.entry(&format!("source: SOURCE/team/app:latest@{}", old.digest));
     story.sync().expect(&["copied"]);
-    story = story.instead().entry(&format!("source: SOURCE/team/app:latest@{}", new.digest));
+    story = story.other_list().entry(&format!("source: SOURCE/team/app:latest@{}", new.digest));
     story.plan().expect(&["move"]);
     story.sync().expect(&["moved"]);
     assert_eq!(at_target(&story, "latest"), Some(new.digest));
 
     let gone = Digest::sha256(b"nobody has this");
-    story = story.instead().entry(&format!("source: SOURCE/team/app:latest@{gone}"));
+    story = story.other_list().entry(&format!("source: SOURCE/team/app:latest@{gone}"));
     let told = story.sync();
     told.expect(&["blocked"]);
     assert_eq!(told.exit_code(), 1, "what the list wants is not there, and the tag cannot stay for it");
@@ -150,7 +150,7 @@ fn a_companions_tag_never_moves_and_keeps_the_images_tag_where_it_is() {
     assert_eq!(at_target(&story, &tag), Some(ours.digest));
 
     // Nor does it if a list names it as an image.
-    let story = story.instead().lists(&format!("team/app:{tag}"));
+    let story = story.other_list().lists(&format!("team/app:{tag}"));
     story.sync().expect(&["conflict"]);
 }
 
@@ -284,7 +284,7 @@ fn an_index_has_to_be_for_all_required_platforms() {
 
     // An entry that leaves one out has to name it too.
     let story =
-        story.instead().entry("source: SOURCE/team/app:1\n    tag: small\n    platforms: [linux/amd64]");
+        story.other_list().entry("source: SOURCE/team/app:1\n    tag: small\n    platforms: [linux/amd64]");
     expect_violation(&story.sync(), &["name it in the entry's `platforms` too"]);
 }
 
@@ -314,7 +314,7 @@ fn a_single_image_has_to_be_for_the_required_platform_and_an_artifact_has_none()
     told.expect(&["copied"]);
     assert_eq!(told.json()["items"][0]["platforms"], json!(["linux/arm64/v8"]));
 
-    let story = story.instead().lists("team/chart:1");
+    let story = story.other_list().lists("team/chart:1");
     let image = put_image(&story.source.memory, "team/chart", None, &[b"x"]);
     let chart = put_referrer(&story.source.memory, "team/chart", &image, "application/x-chart", b"chart");
     story.source.memory.put_manifest(&repository("team/chart"), &"1".parse().expect("a tag"), &chart);

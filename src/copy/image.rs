@@ -114,28 +114,24 @@ impl<'a> Image<'a> {
     /// Creates the image's tag: looks once more, pushes, reads back.
     async fn push_tag(&self, graph: &Graph, root: &RawManifest) -> Result<(), Stop> {
         let reference = ManifestRef::Tag(self.item.target.tag.clone());
-        if self.tag_has(&reference, &root.digest, self.item.target_digest.as_ref()).await? {
+        if self.tag_has(&reference, root, self.item.target_digest.as_ref()).await? {
             return Ok(());
         }
         self.push(graph, graph.root(), root, &reference).await?;
         // Two who looked at the same moment both saw nothing; the one whose push was overtaken sees it here.
-        if self.tag_has(&reference, &root.digest, None).await? {
-            Ok(())
-        } else {
-            Err(self.tag_conflict(None))
-        }
+        if self.tag_has(&reference, root, None).await? { Ok(()) } else { Err(self.tag_conflict(None)) }
     }
 
-    /// Whether a tag has `digest` already. `before` is what the plan saw there; anything else is a conflict.
+    /// Whether a tag has the manifest already. `before` is what the plan saw there; anything else is a conflict.
     async fn tag_has(
         &self,
         reference: &ManifestRef,
-        digest: &Digest,
+        manifest: &RawManifest,
         before: Option<&Digest>,
     ) -> Result<bool, Stop> {
         let found = self.run.target.resolve(&self.item.target.repository, reference).await;
         match found.map_err(at_target)?.map(|found| found.digest) {
-            Some(found) if found == *digest => Ok(true),
+            Some(found) if manifest.has_digest(&found) => Ok(true),
             Some(found) if Some(&found) != before => Err(self.tag_conflict(Some(&found))),
             _ => Ok(false),
         }

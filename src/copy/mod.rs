@@ -16,7 +16,7 @@ use tokio::task::{Id, JoinSet};
 
 use crate::event::{Event, Events};
 use crate::oci::Digest;
-use crate::plan::{Cause, Decision, Item, Outcome, Plan, Result, Side, Transfer};
+use crate::plan::{Cause, Decision, Item, Outcome, Plan, RemarkKind, Result, Side, Transfer};
 use crate::store::{Sources, Target};
 use blob::Ledger;
 
@@ -98,8 +98,19 @@ fn settled(item: &Item) -> Option<Result> {
     match &item.decision {
         Decision::Copy | Decision::Companions | Decision::Move => None,
         Decision::UpToDate => Some(ended(Outcome::UpToDate)),
-        Decision::Conflict => Some(ended(Outcome::Conflict(conflict(item, item.target_digest.as_ref())))),
+        Decision::Conflict => Some(ended(Outcome::Conflict(planned_conflict(item)))),
         Decision::Blocked(cause) => Some(ended(Outcome::Blocked(cause.clone()))),
+    }
+}
+
+/// A conflict that the plan saw: of a companion's tag, or of the image's own.
+fn planned_conflict(item: &Item) -> Cause {
+    match item.remarks.iter().find(|remark| remark.kind == RemarkKind::CompanionConflict) {
+        Some(remark) => {
+            let target = item.target.to_string();
+            Cause::failure(Side::Target, "copy the companions of", target, remark.message.clone())
+        }
+        None => conflict(item, item.target_digest.as_ref()),
     }
 }
 

@@ -182,6 +182,7 @@ impl Look<'_> {
     /// where the target has it.
     async fn observe_pinned(self, source: &dyn Source, pinned: &Digest, target: TargetState) -> Observation {
         let found = Found { source_digest: pinned.clone(), digest: pinned.clone(), derived: None };
+        let target = self.by_the_algorithm_of(pinned, target).await;
         match &target {
             TargetState::Blocked(_) => observation(SourceState::NotAsked, target),
             TargetState::Present(present) if present == pinned => {
@@ -204,6 +205,7 @@ impl Look<'_> {
         target: TargetState,
     ) -> Observation {
         let digest = found.digest.clone();
+        let target = self.by_the_algorithm_of(&digest, target).await;
         let derived = found.derived.as_ref().map(|derived| derived.manifest.clone());
         match &target {
             TargetState::Present(present) if *present == digest => {
@@ -267,7 +269,12 @@ impl Look<'_> {
         }
         let repository = &self.entry.target.repository;
         let read = async {
-            let root = self.target.manifest(repository, &digest.clone().into()).await?;
+            let reference = match digest {
+                Digest::Sha256(_) => ManifestRef::Digest(digest.clone()),
+                // Registries know what was pushed under a tag by its SHA-256 digest.
+                Digest::Sha512(_) => ManifestRef::Tag(self.entry.target.tag.clone()),
+            };
+            let root = self.target.manifest(repository, &reference).await?;
             let root = root.ok_or_else(|| {
                 let reference = format!("{}@{digest}", self.entry.target);
                 let message = "the tag is there and its manifest is not";
@@ -323,6 +330,20 @@ impl Look<'_> {
             Err(error) if self.depth == Depth::Full && error.kind == StoreErrorKind::Denied => {
                 TargetState::NotReadable(cause(Side::Target, error))
             }
+            Err(error) => TargetState::Blocked(cause(Side::Target, error)),
+        }
+    }
+
+    /// The target may call the wanted content by the digest of another algorithm: only the content tells.
+    async fn by_the_algorithm_of(self, wanted: &Digest, target: TargetState) -> TargetState {
+        let TargetState::Present(present) = &target else { return target };
+        if present.algorithm() == wanted.algorithm() {
+            return target;
+        }
+        let there = self.target.manifest(&self.entry.target.repository, &present.clone().into()).await;
+        match there {
+            Ok(Some(there)) if there.has_digest(wanted) => TargetState::Present(wanted.clone()),
+            Ok(_) => target,
             Err(error) => TargetState::Blocked(cause(Side::Target, error)),
         }
     }

@@ -89,6 +89,12 @@ fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observat
         item.decision = Decision::Blocked(cause);
         return item;
     }
+    // What belongs at the target does not depend on how the target stands.
+    match &source {
+        SourceState::Found(found) => item.digest = Some(found.digest.clone()),
+        SourceState::NotAsked => item.digest.clone_from(&entry.source.digest),
+        SourceState::Gone(_) | SourceState::Blocked(_) => {}
+    }
     item.decision = match (source, target) {
         (SourceState::Gone(cause), TargetState::Present(digest)) => {
             item.digest = Some(digest);
@@ -195,6 +201,14 @@ impl Item {
             }
             Companions::Blocked(cause) => self.decision = Decision::Blocked(cause),
             Companions::Found(companions) => {
+                for gone in companions.iter().filter(|companion| companion.standing == Standing::Gone) {
+                    let message = format!(
+                        "the source lists the {} {} and does not have it; it cannot be copied",
+                        gone.kind.word(),
+                        gone.digest
+                    );
+                    self.remark(RemarkKind::CompanionGone, message);
+                }
                 if signatures == Signatures::Require
                     && let Some(cause) = self.unsigned(&companions)
                 {
@@ -215,7 +229,9 @@ impl Item {
     fn unsigned(&self, companions: &[Companion]) -> Option<Cause> {
         let digest = self.digest.as_ref()?;
         let signs = |companion: &Companion| {
-            companion.kind == CompanionKind::Signature && companion.subject == *digest
+            companion.kind == CompanionKind::Signature
+                && companion.subject == *digest
+                && companion.standing != Standing::Gone
         };
         if companions.iter().any(signs) {
             return None;

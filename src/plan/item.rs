@@ -162,6 +162,8 @@ pub enum RemarkKind {
     CompanionsSkipped,
     /// A companion's tag at the target has other content.
     CompanionConflict,
+    /// A companion that the source lists and does not have.
+    CompanionGone,
 }
 
 impl RemarkKind {
@@ -175,6 +177,7 @@ impl RemarkKind {
             Self::ForeignLayer => "foreign-layer",
             Self::CompanionsSkipped => "companions-skipped",
             Self::CompanionConflict => "companion-conflict",
+            Self::CompanionGone => "companion-gone",
         }
     }
 }

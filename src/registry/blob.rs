@@ -9,7 +9,8 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use super::auth::Scope;
-use super::client::{Call, same_origin};
+use super::client::Call;
+use super::link::same_origin;
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Repository};
 use crate::store::{BlobOrigin, BlobStream, Placed, Push, StoreError, StoreErrorKind};

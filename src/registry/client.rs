@@ -10,15 +10,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use url::Url;
 
 use super::auth::{Auth, Scope};
-use super::error::{Refusal, clean, unreachable};
-use super::retry::{RetryPolicy, is_transient, retry_after};
+use super::error::{Refusal, unreachable};
+use super::link::{redirect, same_origin};
+use super::retry::{Patience, RetryPolicy, is_transient, retry_after};
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
@@ -26,27 +27,6 @@ const REDIRECTS: usize = 5;
 
 /// The most that is read of a body that only explains an error.
 const ERROR_BODY: usize = 16 * 1024;
-
-/// How long a registry may be silent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// Until a connection stands.
-    pub connect: Duration,
-    /// Until an answer begins, and between two pieces of a body, in either direction.
-    pub idle: Duration,
-    /// Until the answer to an upload begins, after its last byte: registries check and store it then.
-    pub commit: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            idle: Duration::from_secs(30),
-            commit: Duration::from_secs(300),
-        }
-    }
-}
 
 /// What was sent, for reports.
 #[derive(Debug, Default)]
@@ -386,11 +366,12 @@ impl Client {
             let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
             seen.fetch_add(length, Ordering::Relaxed);
         });
-        let send = request
-            .header(CONTENT_LENGTH, size)
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .body(reqwest::Body::wrap_stream(body))
-            .send();
+        // These take the place of what a request without a body says. With two lengths the body would be sent
+        // in HTTP's own chunks, which not every registry takes.
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, size.into());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let send = request.headers(headers).body(reqwest::Body::wrap_stream(body)).send();
         tokio::pin!(send);
         let mut before = 0;
         loop {
@@ -460,55 +441,4 @@ async fn given_up(
         let _ = write!(error.message, " (tried {attempts} times)");
     }
     error
-}
-
-/// The target of a redirect.
-fn redirect(url: &Url, headers: &HeaderMap) -> Option<Url> {
-    let location = headers.get(LOCATION)?.to_str().ok()?;
-    let next = url.join(location).ok()?;
-    matches!(next.scheme(), "http" | "https").then_some(next)
-}
-
-/// Whether two URLs lead to the same server.
-pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme()
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
-}
-
-/// The next page of a list, as the `Link` header says (RFC 8288, relation `next`).
-pub(super) fn next_page(url: &Url, headers: &HeaderMap) -> Option<Url> {
-    for value in headers.get_all(http::header::LINK) {
-        for link in value.to_str().ok()?.split(',') {
-            let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-            let is_next = parameters.split(';').any(|parameter| {
-                let parameter = parameter.trim();
-                parameter == "rel=next" || parameter == "rel=\"next\""
-            });
-            if is_next {
-                return url.join(&clean(target, 2000)).ok();
-            }
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_is_found() {
-        let url = Url::parse("http://r.io/v2/a/tags/list?n=2").expect("a URL");
-        let page = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(http::header::LINK, HeaderValue::from_static(text));
-            next_page(&url, &headers).map(|url| url.to_string())
-        };
-        let next = Some("http://r.io/v2/a/tags/list?n=2&last=b".to_owned());
-        assert_eq!(page("</v2/a/tags/list?n=2&last=b>; rel=\"next\""), next);
-        assert_eq!(page("<http://r.io/v2/a/tags/list?n=2&last=b>; rel=next"), next);
-        assert_eq!(page("</v2/x>; rel=\"prev\""), None);
-        assert_eq!(page("nonsense"), None);
-    }
 }

@@ -6,8 +6,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::client::{Answer, Body, Call, next_page};
+use super::client::{Answer, Body, Call};
 use super::error::PUSH_MANIFEST;
+use super::link::next_page;
 use super::{ReadWrite, Remote};
 use crate::oci::{
     Descriptor, Digest, Manifest, ManifestError, ManifestRef, MediaType, RawManifest, Repository, Tag,
@@ -236,7 +237,7 @@ impl Remote<ReadWrite> {
         if !answer.status.is_success() {
             return Err(answer.into_error().await);
         }
-        if let Some(stored) = stated_digest(&answer).filter(|stored| *stored != manifest.digest) {
+        if let Some(stored) = stated_digest(&answer).filter(|stored| !manifest.has_digest(stored)) {
             let message = format!("the registry stored it under another digest, {stored}");
             return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
         }

@@ -9,6 +9,7 @@ mod blob;
 mod client;
 mod credentials;
 mod error;
+mod link;
 mod manifest;
 mod referrers;
 mod retry;
@@ -21,9 +22,9 @@ use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
-pub use client::{Patience, Traffic};
+pub use client::Traffic;
 pub use credentials::{Credential, CredentialError, Credentials, Secret};
-pub use retry::RetryPolicy;
+pub use retry::{Patience, RetryPolicy};
 
 use crate::oci::{DEFAULT_REGISTRY, Registry, Repository};
 use auth::{Auth, Scope};

@@ -8,8 +8,9 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{Call, next_page};
+use super::client::Call;
 use super::error::Refusal;
+use super::link::next_page;
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{MANIFEST_LIMIT, StoreError, StoreErrorKind};
@@ -44,7 +45,9 @@ impl<A> Remote<A> {
             // Some registries resolve such a tag to the subject itself.
             return Ok(Vec::new());
         }
-        let Ok(parsed) = index.parse() else { return Ok(Vec::new()) };
+        let parsed = index.parse().map_err(|error| {
+            self.listing_error(repository, subject, &format!("the index under their tag: {error}"))
+        })?;
         self.bounded(repository, subject, parsed.children().to_vec())
     }
 
@@ -187,7 +190,9 @@ impl Remote<ReadWrite> {
         let _alone = lock.lock().await;
         let reference = ManifestRef::Tag(tag);
         for _ in 0..MERGE_TRIES {
+            // Some registries resolve such a tag to the subject itself.
             let current = self.get_manifest(repository, &reference).await?;
+            let current = current.filter(|index| index.digest != *subject);
             if current.as_ref().is_some_and(|index| lists(index, referrer)) {
                 return Ok(());
             }

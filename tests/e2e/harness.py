@@ -43,8 +43,9 @@ def _short(value, limit=1500):
 class Workplace:
     """The run's folders, environment and processes."""
 
-    def __init__(self, binary, tools):
+    def __init__(self, binary, tools, oci_client_pull):
         self.binary = Path(binary).resolve()
+        self.oci_client_pull = Path(oci_client_pull).resolve()
         self.tools = Path(tools).resolve()
         self.root = Path(tempfile.mkdtemp(prefix="image-syncer-e2e-"))
         self._processes = []

@@ -161,6 +161,3 @@ class ServeLayout(Registry):
 
     def _arguments(self):
         return [self._workplace.binary, "serve", "--root", self.folder, "--listen", self.host]
-
-
-PEERS = (DockerRegistry, Zot, Olareg)

@@ -108,7 +108,7 @@ impl<'a> Workshop<'a> {
             "config": self.blob(name, &config).await?,
             "layers": [layer],
         });
-        let tag = Tag::cosign(&image.digest, ".sig");
+        let tag = Tag::cosign(&image.digest, ".sig").context("failed to name the signature")?;
         self.manifest(name, Some(tag.as_str()), MediaType::OCI_MANIFEST, &manifest).await?;
         Ok(())
     }
