@@ -24,6 +24,8 @@ pub enum Event {
     CopyStarted {
         /// How many have something to copy.
         items: usize,
+        /// Bytes of their images, as far as they are known.
+        bytes: u64,
     },
     /// An item's turn has come.
     ItemStarted {
@@ -51,7 +53,29 @@ pub enum Event {
 #[derive(Debug, Clone, Default)]
 pub struct Events {
     sender: Option<mpsc::UnboundedSender<Event>>,
-    bytes: Arc<AtomicU64>,
+    meter: Meter,
+}
+
+/// The bytes that were moved and those that did not have to be, so far. It can be read while they move,
+/// and keeps no listener waiting for further events.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    moved: Arc<AtomicU64>,
+    spared: Arc<AtomicU64>,
+}
+
+impl Meter {
+    /// Bytes of blobs that came from a source.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of blobs that were mounted or that the target had.
+    #[must_use]
+    pub fn spared(&self) -> u64 {
+        self.spared.load(Ordering::Relaxed)
+    }
 }
 
 impl Events {
@@ -59,7 +83,7 @@ impl Events {
     #[must_use]
     pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender: Some(sender), bytes: Arc::default() }, receiver)
+        (Self { sender: Some(sender), meter: Meter::default() }, receiver)
     }
 
     /// A way that nobody listens on.
@@ -78,12 +102,23 @@ impl Events {
 
     /// Counts bytes of blobs that came from a source.
     pub fn moved(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.meter.moved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes of blobs that were mounted or that the target had.
+    pub fn spared(&self, bytes: u64) {
+        self.meter.spared.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The meter.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
     }
 
     /// Bytes of blobs that came from a source so far.
     #[must_use]
     pub fn bytes_moved(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.meter.moved()
     }
 }

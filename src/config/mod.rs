@@ -1,16 +1,30 @@
 //! What the operator and the list's authors ask for, validated.
 //!
 //! Texts are parsed loosely, with line and column, then validated once into [`Config`]; the rest of the
-//! program sees the valid type only. All faults of all lists are reported together.
+//! program sees the valid type only. All faults of all lists are reported together. The lists are
+//! untrusted: they are bounded in size, and what messages quote of them is escaped.
 
+mod combine;
+mod diagnostic;
+mod entry;
+mod fields;
+mod file;
+mod list;
+mod schema;
+mod source;
 mod target_name;
+mod yaml;
 
-use std::fmt;
-use std::sync::Arc;
-
+pub use combine::{PrefixSources, load, read};
+pub use diagnostic::{Diagnostic, Fault, Faults, Location};
+pub use file::ListFile;
+pub use schema::LIST_SCHEMA;
 pub use target_name::{PrefixError, Target, TargetPrefix};
 
 use crate::oci::{Platform, Reference};
+
+/// The largest list, in bytes.
+const MAX_BYTES: usize = 5 * 1024 * 1024;
 
 /// Everything that a plan is made from, apart from the state of the registries.
 #[derive(Debug, Clone)]
@@ -40,40 +54,8 @@ pub struct Entry {
     pub platforms: Vec<Platform>,
 }
 
-/// A place in a list.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Location {
-    /// The file, as it was named.
-    pub file: Arc<str>,
-    /// Counted from 1.
-    pub line: u32,
-    /// Counted from 1, in characters.
-    pub column: u32,
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
-
-/// Something to say of a place in a list.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Diagnostic {
-    /// Where.
-    pub location: Location,
-    /// What, and what to do.
-    pub message: String,
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.location, self.message)
-    }
-}
-
 /// What is done about companions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Signatures {
     /// Copy all companions.
     #[default]
@@ -95,3 +77,6 @@ impl Signatures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

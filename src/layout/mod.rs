@@ -31,7 +31,9 @@ use tokio::sync::OnceCell;
 use tokio_util::io::ReaderStream;
 
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, Tag};
-use crate::store::{BlobOrigin, BlobStream, Placed, Source, StoreError, StoreErrorKind, Target, verified};
+use crate::store::{
+    BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
+};
 
 pub use incoming::Incoming;
 
@@ -286,11 +288,11 @@ impl Target for Layout {
         &self,
         repository: &Repository,
         blob: &Descriptor,
-        _mount_from: Option<&Repository>,
+        push: Push<'_>,
         origin: &dyn BlobOrigin,
     ) -> Result<Placed, StoreError> {
-        if self.has_blob(repository, blob).await? {
-            return Ok(Placed::Mounted);
+        if push != Push::Again && self.has_blob(repository, blob).await? {
+            return Ok(Placed::Present);
         }
         let mut incoming = self.start_upload().await?;
         let mut pieces = verified(origin.open().await?, blob, format!("{repository}@{}", blob.digest));

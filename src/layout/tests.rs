@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::oci::MediaType;
 
+const IF_MISSING: Push<'static> = Push::IfMissing { mount_from: None };
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Gives the same pieces each time, and then an error if there is one.
@@ -48,7 +49,7 @@ fn blob(bytes: &[u8]) -> Descriptor {
 async fn image(layout: &Layout, layer: &'static [u8]) -> RawManifest {
     for bytes in [layer, b"{}"] {
         let pieces = Pieces(vec![bytes], None);
-        layout.push_blob(&repository("a"), &blob(bytes), None, &pieces).await.expect("pushed");
+        layout.push_blob(&repository("a"), &blob(bytes), IF_MISSING, &pieces).await.expect("pushed");
     }
     let mut config = blob(b"{}");
     config.media_type = MediaType::OCI_CONFIG;
@@ -126,18 +127,19 @@ async fn what_breaks_off_or_is_wrong_gets_no_name() {
         (Pieces(vec![b"layers"], None), StoreErrorKind::Corrupt),
         (Pieces(vec![b"l", b"4yer"], None), StoreErrorKind::Corrupt),
     ] {
-        let error = layout.push_blob(&a, &blob(b"layer"), None, &pieces).await.expect_err("refused");
+        let error = layout.push_blob(&a, &blob(b"layer"), IF_MISSING, &pieces).await.expect_err("refused");
         assert_eq!(error.kind, kind);
         assert!(!layout.has_blob(&a, &blob(b"layer")).await.expect("read"));
         assert_eq!(unfinished(&layout), 0);
     }
     let pieces = Pieces(vec![b"la", b"yer"], None);
-    let placed = layout.push_blob(&a, &blob(b"layer"), None, &pieces).await.expect("pushed");
+    let placed = layout.push_blob(&a, &blob(b"layer"), IF_MISSING, &pieces).await.expect("pushed");
     assert_eq!(placed, Placed::Uploaded);
     // It is not read a second time.
     let never = Pieces(vec![], None);
-    let placed = layout.push_blob(&repository("b"), &blob(b"layer"), None, &never).await.expect("there");
-    assert_eq!(placed, Placed::Mounted);
+    let placed =
+        layout.push_blob(&repository("b"), &blob(b"layer"), IF_MISSING, &never).await.expect("there");
+    assert_eq!(placed, Placed::Present);
 }
 
 #[tokio::test]
@@ -148,7 +150,7 @@ async fn a_file_that_lost_its_end_is_no_blob() {
     fs::write(layout.inner.folder.blob_path(&blob(b"layer").digest), "lay").expect("written");
     assert!(!layout.has_blob(&a, &blob(b"layer")).await.expect("read"));
     let pieces = Pieces(vec![b"layer"], None);
-    layout.push_blob(&a, &blob(b"layer"), None, &pieces).await.expect("pushed");
+    layout.push_blob(&a, &blob(b"layer"), IF_MISSING, &pieces).await.expect("pushed");
     assert!(layout.has_blob(&a, &blob(b"layer")).await.expect("read"));
 }
 

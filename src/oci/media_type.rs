@@ -97,6 +97,12 @@ impl MediaType {
         self.is_index() || self.is_image()
     }
 
+    /// The configuration of an image, as opposed to an artifact's.
+    #[must_use]
+    pub fn is_image_config(&self) -> bool {
+        *self == Self::OCI_CONFIG || *self == Self::DOCKER_CONFIG
+    }
+
     /// Docker schema 1, signed or not.
     #[must_use]
     pub fn is_schema1(&self) -> bool {

@@ -25,8 +25,10 @@ pub struct Node {
     pub platform: Option<Platform>,
     /// The children of an index.
     pub children: Vec<Digest>,
-    /// Config and layers of an image.
+    /// Config and layers of an image, as far as the source registry has them.
     pub blobs: Vec<Descriptor>,
+    /// Layers that their author keeps elsewhere and that the source registry lacks.
+    pub foreign: Vec<Descriptor>,
 }
 
 impl Graph {
@@ -80,10 +82,20 @@ pub struct Companion {
     pub subject: Digest,
     /// How it hangs on its subject.
     pub place: CompanionPlace,
-    /// Its own content.
-    pub graph: Arc<Graph>,
+    /// Its manifest.
+    pub digest: Digest,
+    /// Its own content; there if it is to be copied.
+    pub graph: Option<Arc<Graph>>,
     /// How the target stands.
     pub standing: Standing,
+}
+
+impl Companion {
+    /// Whether the target lacks it, or some of it.
+    #[must_use]
+    pub const fn is_to_copy(&self) -> bool {
+        matches!(self.standing, Standing::Missing | Standing::Grows { .. } | Standing::Unknown)
+    }
 }
 
 /// What a companion is for.
@@ -140,4 +152,6 @@ pub enum Standing {
     },
     /// The target could not be read, in a plan without the right to.
     Unknown,
+    /// The source lists it and does not have it, so that it cannot be copied.
+    Gone,
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Cause, Companion, Graph};
-use crate::oci::{Digest, Platform, Repository};
+use crate::oci::{Digest, MediaType, Platform, RawManifest, Repository};
 
 /// What was found out, an observation for each entry, in the list's order.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,12 @@ pub struct Observation {
     pub source: SourceState,
     /// The target's side.
     pub target: TargetState,
+    /// What the image that belongs at the target is, as far as it was looked at.
+    pub media_type: Option<MediaType>,
+    /// What it runs on, as far as it was looked at.
+    pub platforms: Vec<Platform>,
+    /// All its content, from whichever side it was read; there at least if the target lacks it.
+    pub graph: Option<Arc<Graph>>,
     /// What belongs to the image, as far as the source could be asked.
     pub companions: Companions,
 }
@@ -47,10 +53,17 @@ pub struct Found {
     pub source_digest: Digest,
     /// The digest that belongs at the target: another one if only some platforms are copied.
     pub digest: Digest,
-    /// The platforms that were left out of the index, if a smaller one is made.
+    /// The smaller index, if only some platforms are copied.
+    pub derived: Option<Derived>,
+}
+
+/// An index that was made here, with only some children of the source's.
+#[derive(Debug, Clone)]
+pub struct Derived {
+    /// Its document, which no source has.
+    pub manifest: RawManifest,
+    /// The platforms that it lacks.
     pub left_out: Vec<Platform>,
-    /// All content; `None` if the target has it and nobody had to look.
-    pub graph: Option<Arc<Graph>>,
 }
 
 /// An entry's tag at the target.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Companion, Graph};
 use crate::config::{Location, Target};
-use crate::oci::{Digest, MediaType, Platform, Reference};
+use crate::oci::{Digest, MediaType, Platform, RawManifest, Reference};
 
 /// What is to be done about one entry of the list.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Item {
     pub bytes_to_move: Option<u64>,
     /// The content to copy; there for `copy` and `move`.
     pub graph: Option<Arc<Graph>>,
+    /// The index to put there, if it is one that was made smaller and that no source has.
+    pub derived: Option<RawManifest>,
     /// What belongs to the image. `None` if nobody looked, an empty list if there is nothing.
     pub companions: Option<Vec<Companion>>,
     /// What else there is to say.
@@ -87,6 +89,14 @@ pub struct Cause {
     pub kind: CauseKind,
     /// What went wrong, and what to do where that is known.
     pub message: String,
+}
+
+impl Cause {
+    /// Something that failed.
+    #[must_use]
+    pub const fn failure(side: Side, operation: &'static str, reference: String, message: String) -> Self {
+        Self { side, operation, reference, kind: CauseKind::Failure, message }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -146,8 +156,8 @@ pub enum RemarkKind {
     ForeignLayer,
     /// Companions were not looked at.
     CompanionsSkipped,
-    /// Something about a companion.
-    Companion,
+    /// A companion's tag at the target has other content.
+    CompanionConflict,
 }
 
 impl RemarkKind {
@@ -160,7 +170,7 @@ impl RemarkKind {
             Self::PlatformsLeftOut => "platforms-left-out",
             Self::ForeignLayer => "foreign-layer",
             Self::CompanionsSkipped => "companions-skipped",
-            Self::Companion => "companion",
+            Self::CompanionConflict => "companion-conflict",
         }
     }
 }

@@ -3,13 +3,15 @@
 //! [`plan`] is pure: no I/O, no clock, and it cannot fail. An image that cannot be mirrored is a
 //! `blocked` item. What the copier does is what the plan says; it decides nothing.
 
+mod decide;
 mod graph;
 mod inventory;
 mod item;
 mod outcome;
 
+pub use decide::plan;
 pub use graph::{Companion, CompanionKind, CompanionPlace, Graph, Node, Standing};
-pub use inventory::{Companions, Found, Inventory, Observation, SourceState, TargetState};
+pub use inventory::{Companions, Derived, Found, Inventory, Observation, SourceState, TargetState};
 pub use item::{Cause, CauseKind, Decision, Item, Remark, RemarkKind, Side};
 pub use outcome::{Outcome, Proof, Result, Transfer};
 

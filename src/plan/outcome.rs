@@ -93,7 +93,7 @@ impl std::ops::AddAssign for Transfer {
 }
 
 /// The companions of an item that were read back at the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Proof {
     /// How many the source has.
     pub expected: usize,

@@ -12,7 +12,8 @@ use futures::TryStreamExt as _;
 use super::backend::{Backend, Upload};
 use crate::oci::{Descriptor, Digest, Digester, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Source, StoreError, StoreErrorKind, Target, verified,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
+    verified,
 };
 
 /// A store in memory. Its clones share the content.
@@ -212,13 +213,18 @@ impl Target for Memory {
         &self,
         repository: &Repository,
         blob: &Descriptor,
-        mount_from: Option<&Repository>,
+        push: Push<'_>,
         origin: &dyn BlobOrigin,
     ) -> Result<Placed, StoreError> {
-        if let Some(from) = mount_from
-            && self.mount(repository, &blob.digest, Some(from)).await?
-        {
-            return Ok(Placed::Mounted);
+        if let Push::IfMissing { mount_from } = push {
+            if self.has_blob(repository, blob).await? {
+                return Ok(Placed::Present);
+            }
+            if let Some(from) = mount_from
+                && self.mount(repository, &blob.digest, Some(from)).await?
+            {
+                return Ok(Placed::Mounted);
+            }
         }
         let reference = format!("{repository}@{}", blob.digest);
         let pieces = verified(origin.open().await?, blob, reference)
@@ -367,6 +373,8 @@ mod tests {
     use super::*;
     use crate::store::BlobOrigin;
 
+    const IF_MISSING: Push<'static> = Push::IfMissing { mount_from: None };
+
     struct Origin(&'static [u8]);
 
     #[async_trait]
@@ -390,14 +398,20 @@ mod tests {
         let memory = Memory::new();
         let (a, b) = (repository("a"), repository("b"));
         let layer = blob(b"layer");
-        let wrong = memory.push_blob(&a, &layer, None, &Origin(b"lay3r")).await.expect_err("refused");
+        let wrong = memory.push_blob(&a, &layer, IF_MISSING, &Origin(b"lay3r")).await.expect_err("refused");
         assert_eq!(wrong.kind, StoreErrorKind::Corrupt);
         assert!(!memory.has_blob(&a, &layer).await.expect("read"));
 
-        let placed = memory.push_blob(&a, &layer, Some(&b), &Origin(b"layer")).await.expect("pushed");
+        let placed = memory
+            .push_blob(&a, &layer, Push::IfMissing { mount_from: Some(&b) }, &Origin(b"layer"))
+            .await
+            .expect("pushed");
         assert_eq!(placed, Placed::Uploaded);
         assert!(!memory.has_blob(&b, &layer).await.expect("read"));
-        let placed = memory.push_blob(&b, &layer, Some(&a), &Origin(b"")).await.expect("mounted");
+        let placed = memory
+            .push_blob(&b, &layer, Push::IfMissing { mount_from: Some(&a) }, &Origin(b""))
+            .await
+            .expect("mounted");
         assert_eq!(placed, Placed::Mounted);
         assert!(memory.has_blob(&b, &layer).await.expect("read"));
         assert!(memory.delete_blob(&a, &layer.digest).await.expect("deleted"));

@@ -6,3 +6,4 @@ pub(crate) mod auth;
 pub(crate) mod content;
 pub(crate) mod fault;
 pub(crate) mod registry;
+pub(crate) mod scenario;

@@ -4,15 +4,21 @@
 //! handed a `Source` cannot write: a plan never holds a `Target`. *Absent* is an answer (`None`, `false`);
 //! *could not find out* is an error. The two are never mixed up.
 
+mod remembered;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
 
-use crate::oci::{Descriptor, Digest, Digester, ManifestRef, RawManifest, Repository, Tag};
+pub use remembered::Remembered;
+
+use crate::oci::{Descriptor, Digest, Digester, ManifestRef, RawManifest, Registry, Repository, Tag};
 
 /// The most bytes that a manifest may have: 4 MiB (distribution-spec, "Pushing Manifests").
 pub const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
@@ -55,6 +61,9 @@ pub trait Source: Send + Sync {
     async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError>;
 }
 
+/// The sources of a run, by registry.
+pub type Sources = HashMap<Registry, Arc<dyn Source>>;
+
 /// Gives a blob's bytes, again from the start each time that it is asked: a push that breaks starts anew.
 #[async_trait]
 pub trait BlobOrigin: Send + Sync {
@@ -62,9 +71,24 @@ pub trait BlobOrigin: Send + Sync {
     async fn open(&self) -> Result<BlobStream, StoreError>;
 }
 
+/// How much is believed of what a store says to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Push<'a> {
+    /// A blob that the repository has is not sent again. One that the named repository of the same store
+    /// has is mounted from there, if the store does that.
+    IfMissing {
+        /// Where to mount from.
+        mount_from: Option<&'a Repository>,
+    },
+    /// The blob is sent whatever the store says: it was mistaken before.
+    Again,
+}
+
 /// How a blob came to be at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
+    /// It was there.
+    Present,
     /// Its bytes were sent.
     Uploaded,
     /// The store took it over from another of its repositories.
@@ -74,13 +98,13 @@ pub enum Placed {
 /// A place that content can be written to.
 #[async_trait]
 pub trait Target: Source {
-    /// Puts a blob into the repository: mounted from `mount_from` where that is given and the store does
-    /// it, else uploaded from `origin`.
+    /// Sees to it that the repository has a blob, by the cheapest way that `push` allows; its bytes come
+    /// from `origin`.
     async fn push_blob(
         &self,
         repository: &Repository,
         blob: &Descriptor,
-        mount_from: Option<&Repository>,
+        push: Push<'_>,
         origin: &dyn BlobOrigin,
     ) -> Result<Placed, StoreError>;
 

@@ -1,0 +1,305 @@
+//! The command line and its variables: what was typed, checked one by one, and nothing else.
+//!
+//! Nothing here decides or reads a file. The environment comes in as a parameter. Without a subcommand the
+//! options are those of `sync`, so that the command lines of kyma's image-syncer run unchanged.
+
+mod value;
+mod variables;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+pub use value::{Endpoint, Secret};
+
+use variables::Variables;
+
+/// What was asked for.
+#[derive(Debug)]
+pub struct Cli {
+    /// The subcommand; `sync` where none was typed.
+    pub command: Command,
+    /// Words about variables that have no effect.
+    pub warnings: Vec<String>,
+}
+
+const AFTER_HELP: &str = "\
+Without a subcommand the options are those of `sync`. Each option can be given by its variable; the command \
+line wins, and options that may repeat are written one a line.
+
+Exit codes, the strongest first: 2 bad usage, list or policy; 130 or 143 interrupted; 1 blocked or failed; \
+3 conflict or policy violation; 4 only deferred; 0 done, or nothing to do.";
+
+/// Keeps third-party container images in your own registry: immutable, complete with their signatures, and
+/// said before it is done.
+#[derive(Debug, Parser)]
+#[command(name = "image-syncer", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+struct Typed {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    sync: SyncOptions,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Mirror the images of the list; the default
+    #[command(after_help = AFTER_HELP)]
+    Sync(SyncOptions),
+    /// Say what a sync would do, and do nothing: `sync --dry-run`
+    #[command(after_help = AFTER_HELP)]
+    Plan(RunOptions),
+    /// Serve an OCI image layout folder, or memory, as a registry
+    Serve(ServeOptions),
+    /// Show the main job on two registries in memory; needs nothing else
+    Demo(DemoOptions),
+    /// Print a JSON Schema
+    Schema(SchemaOptions),
+    /// Print the completions for a shell
+    Completions(CompletionsOptions),
+}
+
+/// The options of `sync`.
+#[derive(Debug, Args)]
+pub struct SyncOptions {
+    /// Say what would be done, and write nothing to any registry
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    pub dry_run: bool,
+    /// What `plan` has too.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// The options of `sync` and `plan`.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// The list of images; may repeat
+    #[arg(short, long = "images-file", value_name = "FILE", default_value = "external-images.yaml")]
+    pub images_files: Vec<PathBuf>,
+    /// Where the images go: `registry/path/`, or `oci:DIR/` for an OCI image layout folder; overrides the
+    /// list's
+    #[arg(short = 'r', long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
+    pub target_repo_prefix: Option<String>,
+    /// A GCP service account's JSON key for the target: a file, or the JSON itself where it begins with `{`
+    #[arg(short, long, value_name = "KEY")]
+    pub target_repo_auth_key: Option<Secret>,
+    /// A bearer token for the target; better given by the variable, which other processes cannot see
+    #[arg(short, long, value_name = "TOKEN")]
+    pub access_token: Option<Secret>,
+    /// The operator's policy
+    #[arg(long, value_name = "FILE")]
+    pub policy_file: Option<PathBuf>,
+    /// What to do about signatures, SBOMs and attestations
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub signatures: SignaturesMode,
+    /// What a tag that has other content at the target means; nothing is overwritten either way
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub on_tag_conflict: OnTagConflict,
+    /// Requests at a time and registry, 1 to 256
+    #[arg(long, value_name = "NUMBER", default_value = "16",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub concurrency: usize,
+    /// The time for the whole run, such as 90s or 1h30m
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = value::duration)]
+    pub timeout: Duration,
+
+    /// Write the report as JSON to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<PathBuf>,
+    /// Append the report as Markdown to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub summary: Option<PathBuf>,
+    /// How the report is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
+    pub format: Format,
+    /// When to show progress: `auto` has bars on a terminal, else a line now and then
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Output")]
+    pub progress: Progress,
+    /// How much is logged.
+    #[command(flatten)]
+    pub log: LogOptions,
+
+    /// Reach a registry through another address, such as a pull-through cache, with the credentials of that
+    /// address's host; may repeat
+    #[arg(long = "endpoint", value_name = "HOST=URL", value_parser = value::EndpointParser, help_heading = "Connections")]
+    pub endpoints: Vec<Endpoint>,
+    /// Use plain HTTP for a registry, as loopback hosts do without asking; may repeat
+    #[arg(long, value_name = "HOST", value_parser = value::host_name, help_heading = "Connections")]
+    pub plain_http: Vec<String>,
+    /// Trust the CA certificates of this PEM file too
+    #[arg(long, value_name = "FILE", help_heading = "Connections")]
+    pub ca_file: Option<PathBuf>,
+    /// A client certificate, as a PEM file; needs --client-key
+    #[arg(long, value_name = "FILE", help_heading = "Connections")]
+    pub client_cert: Option<PathBuf>,
+    /// The client certificate's key, as a PEM file; needs --client-cert
+    #[arg(long, value_name = "FILE", help_heading = "Connections")]
+    pub client_key: Option<PathBuf>,
+}
+
+/// How much is logged.
+#[derive(Debug, Args)]
+pub struct LogOptions {
+    /// Log every request and decision
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set,
+        help_heading = "Output")]
+    pub debug: bool,
+}
+
+/// The options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeOptions {
+    /// Serve this OCI image layout folder; it is made where it is not there
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    pub root: Option<PathBuf>,
+    /// Serve memory, which is empty at the start and gone at the end; the default without --root
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", conflicts_with = "root", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    pub memory: bool,
+    /// The address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+    pub listen: SocketAddr,
+    /// How much is logged.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// Leave the list, the reports and both registries' content in this folder
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// How much is logged.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The options of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaOptions {
+    /// What the schema is of
+    #[arg(value_enum, default_value_t)]
+    pub name: SchemaName,
+}
+
+/// The options of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsOptions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `--signatures`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SignaturesMode {
+    /// Copy all that belong to the image and to each child.
+    #[default]
+    Copy,
+    /// Copy all, and block an image that has no signature.
+    Require,
+    /// Copy none, and say so.
+    Skip,
+}
+
+/// `--on-tag-conflict`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OnTagConflict {
+    /// The run ends with exit code 3.
+    #[default]
+    Fail,
+    /// It is reported and does not decide the exit code.
+    Warn,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    #[default]
+    Text,
+    /// The versioned JSON.
+    Json,
+    /// For GitHub.
+    Markdown,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Progress {
+    /// Bars on a terminal, else a line now and then.
+    #[default]
+    Auto,
+    /// Bars.
+    Always,
+    /// Nothing.
+    Never,
+}
+
+/// What `schema` has schemas of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SchemaName {
+    /// The list, external-images.yaml.
+    #[default]
+    List,
+}
+
+/// Reads the arguments, the program's name being the first, and the variables.
+///
+/// # Errors
+/// What was typed cannot be meant (exit code 2), or help or the version was asked for (0); the error knows
+/// its exit code and how it is shown.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Cli, clap::Error> {
+    let command = command();
+    let variables = Variables::new(variables);
+    let matches = variables.matches(&command, arguments.into_iter().collect())?;
+    let typed = Typed::from_arg_matches(&matches)?;
+    let asked = typed.command.unwrap_or(Command::Sync(typed.sync));
+    if let Command::Sync(SyncOptions { run, .. }) | Command::Plan(run) = &asked {
+        check(run).map_err(|message| command.clone().error(ErrorKind::ArgumentConflict, message))?;
+    }
+    Ok(Cli { command: asked, warnings: variables.warnings(&command) })
+}
+
+/// What no option can say of itself.
+fn check(run: &RunOptions) -> Result<(), String> {
+    if run.client_cert.is_some() != run.client_key.is_some() {
+        return Err("--client-cert and --client-key are given together, or not at all".to_owned());
+    }
+    for (number, endpoint) in run.endpoints.iter().enumerate() {
+        if run.endpoints.iter().take(number).any(|other| other.host == endpoint.host) {
+            return Err(format!("--endpoint has {} twice; keep one", endpoint.host));
+        }
+    }
+    Ok(())
+}
+
+/// The command line as clap knows it, for completions; each option's help names its variable.
+#[must_use]
+pub fn command() -> clap::Command {
+    fn named(command: clap::Command) -> clap::Command {
+        command.mut_args(|argument| match (variables::name_of(&argument), argument.get_help()) {
+            (Some(variable), Some(help)) => {
+                let help = format!("{help} [env: {variable}]");
+                argument.help(help)
+            }
+            _ => argument,
+        })
+    }
+    named(Typed::command()).mut_subcommands(named)
+}
+
+#[cfg(test)]
+mod tests;

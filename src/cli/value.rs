@@ -1,0 +1,188 @@
+//! The values of options: how they are written, and what they become.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use url::Url;
+
+/// A text that no log, error or help may show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().is_empty() { Err("it is empty") } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+/// `HOST=URL`: where a registry is reached instead of at its own address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The registry as lists name it, in lower case: `docker.io`, `registry.example.com:5000`.
+    pub host: String,
+    /// The `http` or `https` address that stands for it; no credentials, query or fragment in it.
+    pub url: Url,
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const FORM: &str = "write it as HOST=URL, for example docker.io=https://cache.example.com";
+        let (host, url) = text.split_once('=').ok_or_else(|| FORM.to_owned())?;
+        let host = host_name(host).map_err(|_| FORM.to_owned())?;
+        let url: Url = url.parse().map_err(|error| format!("the URL is not one ({error}); {FORM}"))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(format!("the URL begins with http:// or https://; {FORM}"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("credentials do not belong into the URL: those of its host are used".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("the URL has a query or a fragment; take it out".to_owned());
+        }
+        Ok(Self { host, url })
+    }
+}
+
+/// Parses endpoints like [`FromStr`], with errors that do not repeat the URL: a password may be in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EndpointParser;
+
+impl TypedValueParser for EndpointParser {
+    type Value = Endpoint;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Endpoint, clap::Error> {
+        let parsed = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned()).and_then(str::parse);
+        parsed.map_err(|error| {
+            let error = format!("invalid value for '--endpoint <HOST=URL>': {error}");
+            command.clone().error(ErrorKind::ValueValidation, error)
+        })
+    }
+}
+
+/// A registry's host, with its port if it has one.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let good = !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'));
+    if good {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("write a host, or host:port, for example registry.example.com:5000".to_owned())
+    }
+}
+
+/// A boolean in exactly the forms that kyma's image-syncer takes: `yes` must never mean a live run.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err("write one of 1 t T TRUE true True 0 f F FALSE false False".to_owned()),
+    }
+}
+
+/// The longest time that can be asked for: a year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// A time as Go writes it: numbers with units, one after the other (`1h30m`, `90s`, `1.5h`).
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let form = || "write a number and a unit (h, m, s, ms), for example 30m, 90s or 1h30m".to_owned();
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(form)?;
+        let (number, after) = rest.split_at(number);
+        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        let unit = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" | "μs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return Err(form()),
+        };
+        seconds += number.parse::<f64>().map_err(|_| form())? * unit;
+        rest = after;
+    }
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if duration.is_zero() => Err(format!("it is no time at all; {}", form())),
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        _ => Err("it is longer than a year (8760h)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_as_in_go() {
+        for (text, milliseconds) in [
+            ("30m", 1_800_000),
+            ("90s", 90_000),
+            ("1h30m", 5_400_000),
+            ("1.5h", 5_400_000),
+            ("250ms", 250),
+            ("1h0m0.5s", 3_600_500),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for bad in ["", "30", "m", "30 m", "-5m", "1d", "1h30", "0s", "1.2.3s", "9999h", "1e3s", "inf"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_a_host_and_an_address() {
+        let endpoint: Endpoint = "Docker.io=https://cache.example.com:8443/hub".parse().expect("an endpoint");
+        assert_eq!(endpoint.host, "docker.io");
+        assert_eq!(endpoint.url.as_str(), "https://cache.example.com:8443/hub");
+        for (bad, expected) in [
+            ("docker.io", "write it as HOST=URL"),
+            ("=https://x", "write it as HOST=URL"),
+            ("a/b=https://x", "write it as HOST=URL"),
+            ("docker.io=cache.example.com", "the URL is not one"),
+            ("docker.io=ftp://x", "begins with http:// or https://"),
+            ("docker.io=https://me:pw@x", "credentials do not belong"),
+            ("docker.io=https://x/?a", "a query or a fragment"),
+        ] {
+            let said = bad.parse::<Endpoint>().expect_err(bad);
+            assert!(said.contains(expected), "{bad}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret: Secret = "hunter2".parse().expect("a secret");
+        assert_eq!(format!("{secret:?}"), "Secret(…)");
+        assert_eq!(secret.reveal(), "hunter2");
+        assert!(" \n".parse::<Secret>().is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! `schema`: the JSON Schemas of what is read and written.
+
+use crate::cli::SchemaName;
+use crate::config::LIST_SCHEMA;
+
+/// The schema's text, as it is printed.
+#[must_use]
+pub const fn text(name: SchemaName) -> &'static str {
+    match name {
+        SchemaName::List => LIST_SCHEMA,
+    }
+}

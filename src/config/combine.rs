@@ -1,0 +1,190 @@
+//! Several lists as one: one prefix, one set of targets.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::path::PathBuf;
+
+use super::diagnostic::{Diagnostics, Fault, Faults, Location};
+use super::entry::Wanted;
+use super::list::{self, List, Prefix};
+use super::{Config, Entry, ListFile, PrefixError, Signatures, TargetPrefix};
+use crate::oci::{Platform, Reference};
+
+/// Where a target prefix can come from besides the lists; the first that is there decides.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PrefixSources<'a> {
+    /// The operator's policy.
+    pub policy: Option<&'a str>,
+    /// The command line, or its variable.
+    pub command_line: Option<&'a str>,
+}
+
+/// Reads lists from files and makes one [`Config`] of them.
+///
+/// # Errors
+/// All that is wrong with all of them: files that cannot be read, and what [`load`] finds in the others.
+pub fn read(files: &[PathBuf], prefix: PrefixSources<'_>, signatures: Signatures) -> Result<Config, Faults> {
+    let mut lists = Vec::new();
+    let mut faults = Vec::new();
+    for file in files {
+        match ListFile::read(file) {
+            Ok(list) => lists.push(list),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    load_with(faults, &lists, prefix, signatures)
+}
+
+/// Makes one [`Config`] of some lists. Entries stay in their order, list after list.
+///
+/// # Errors
+/// All that is wrong with all of them, and with the target prefix.
+pub fn load(lists: &[ListFile], prefix: PrefixSources<'_>, signatures: Signatures) -> Result<Config, Faults> {
+    load_with(Vec::new(), lists, prefix, signatures)
+}
+
+fn load_with(
+    mut faults: Vec<Fault>,
+    files: &[ListFile],
+    prefix: PrefixSources<'_>,
+    signatures: Signatures,
+) -> Result<Config, Faults> {
+    let all_read = faults.is_empty();
+    let mut lists = Vec::new();
+    let mut warnings = Vec::new();
+    for file in files {
+        let mut diagnostics = Diagnostics::new(&file.name);
+        let list = list::read(file, &mut diagnostics);
+        faults.append(&mut diagnostics.faults);
+        warnings.append(&mut diagnostics.warnings);
+        lists.push((diagnostics, list));
+    }
+    let decided = decide_prefix(prefix, &lists, all_read);
+    let prefix = decided.map_err(|mut more| faults.append(&mut more)).ok();
+
+    let mut entries = Entries::default();
+    for (mut diagnostics, list) in lists {
+        for wanted in list.entries {
+            entries.add(wanted, prefix.as_ref(), &mut diagnostics);
+        }
+        faults.append(&mut diagnostics.faults);
+        warnings.append(&mut diagnostics.warnings);
+    }
+    warnings.sort();
+    match prefix {
+        Some(prefix) if faults.is_empty() => {
+            Ok(Config { prefix, signatures, entries: entries.entries, warnings })
+        }
+        _ => Err(Faults::new(faults)),
+    }
+}
+
+/// The target prefix: the policy's, else the command line's, else that of the lists.
+fn decide_prefix(
+    sources: PrefixSources<'_>,
+    lists: &[(Diagnostics, List)],
+    all_read: bool,
+) -> Result<TargetPrefix, Vec<Fault>> {
+    for (text, whose) in [
+        (sources.policy, "the policy's `targetRepoPrefix`"),
+        (sources.command_line, "--target-repo-prefix or SYNCER_TARGET_REPO_PREFIX"),
+    ] {
+        if let Some(text) = text {
+            return text
+                .parse()
+                .map_err(|error: PrefixError| vec![Fault::new(None, &format!("{whose}: {error}"))]);
+        }
+    }
+    let mut stated = lists.iter().filter_map(|(diagnostics, list)| match &list.prefix {
+        Prefix::Stated(place, prefix) => Some((diagnostics.location(*place), prefix)),
+        Prefix::None | Prefix::Unknown => None,
+    });
+    let Some((first, prefix)) = stated.next() else {
+        // A list that could not be read, or whose prefix is wrong, has stated one for all that is known.
+        let unknown = !all_read || lists.iter().any(|(_, list)| matches!(list.prefix, Prefix::Unknown));
+        let message = "no target prefix is given; name where the images go with --target-repo-prefix, with \
+                       SYNCER_TARGET_REPO_PREFIX, or with `targetRepoPrefix` in the list";
+        return Err(if unknown { Vec::new() } else { vec![Fault::new(None, message)] });
+    };
+    let differing: Vec<Fault> = stated
+        .filter(|(_, other)| *other != prefix)
+        .map(|(location, other)| {
+            let message = format!(
+                "this list goes to `{other}`, and {first} says `{prefix}`; lists of one run go to one prefix: state \
+                 it once, or give --target-repo-prefix"
+            );
+            Fault::new(Some(location), &message)
+        })
+        .collect();
+    if differing.is_empty() { Ok(prefix.clone()) } else { Err(differing) }
+}
+
+/// The entries of all lists, each target once.
+#[derive(Default)]
+struct Entries {
+    entries: Vec<Entry>,
+    /// By repository below the prefix and tag, so that entries can be compared where there is no prefix.
+    seen: HashMap<(String, String), (Location, Reference, Vec<Platform>)>,
+}
+
+impl Entries {
+    fn add(&mut self, wanted: Wanted, prefix: Option<&TargetPrefix>, diagnostics: &mut Diagnostics) {
+        let location = diagnostics.location(wanted.place);
+        match self.seen.entry((wanted.repository.to_string(), wanted.tag.to_string())) {
+            Slot::Occupied(first) => {
+                let (first, source, platforms) = first.get();
+                let line = if first.file == location.file {
+                    format!("line {}", first.line)
+                } else {
+                    first.to_string()
+                };
+                if same_image(source, &wanted.source) && same_platforms(platforms, &wanted.platforms) {
+                    let message =
+                        format!("this entry is {line} once more and is left out; take one of them out");
+                    diagnostics.warning(wanted.place, message);
+                } else {
+                    let other =
+                        if same_image(source, &wanted.source) { "other platforms" } else { "another source" };
+                    let message = format!(
+                        "the target `{}:{}` belongs to {line} already, with {other} (`{source}`); give one of \
+                         them another `tag` or `target`, or take it out",
+                        wanted.repository, wanted.tag
+                    );
+                    diagnostics.fault(wanted.place, message);
+                }
+                return;
+            }
+            Slot::Vacant(free) => {
+                free.insert((location.clone(), wanted.source.clone(), wanted.platforms.clone()));
+            }
+        }
+        let Some(prefix) = prefix else { return };
+        match prefix.target(&wanted.repository, wanted.tag) {
+            Ok(target) => self.entries.push(Entry {
+                location,
+                written: wanted.written,
+                source: wanted.source,
+                target,
+                platforms: wanted.platforms,
+            }),
+            Err(error) => {
+                diagnostics.fault(
+                    wanted.place,
+                    format!("the name at the target is not usable: {error}; shorten it with `target`"),
+                );
+            }
+        }
+    }
+}
+
+/// Whether two references stand for the same image: where there is a digest, the tag is only a name.
+fn same_image(left: &Reference, right: &Reference) -> bool {
+    left.registry == right.registry
+        && left.repository == right.repository
+        && left.manifest_ref() == right.manifest_ref()
+}
+
+fn same_platforms(left: &[Platform], right: &[Platform]) -> bool {
+    left.len() == right.len()
+        && left.iter().all(|platform| right.iter().any(|other| other.satisfies(platform)))
+}

@@ -1,0 +1,150 @@
+//! One blob's way to the target: there already, mounted, or sent; and each of them once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use tokio::sync::OnceCell;
+
+use crate::event::Events;
+use crate::fault::cause;
+use crate::oci::{Descriptor, Digest, Repository};
+use crate::plan::{Cause, Side};
+use crate::store::{BlobOrigin, BlobStream, Placed, Push, Source, StoreError, Target, verified};
+
+/// What a run knows of the target's content: from what it saw there, and from what it put there.
+#[derive(Default)]
+pub(super) struct Ledger {
+    placed: Mutex<HashMap<(Repository, Digest), Arrived>>,
+    homes: Mutex<HashMap<Digest, Arc<Home>>>,
+    pushed: Mutex<HashSet<(Repository, Digest)>>,
+}
+
+/// Set once the repository has the blob; whoever comes second waits for it.
+type Arrived = Arc<OnceCell<()>>;
+
+/// Where at the target a blob can be mounted from.
+#[derive(Default)]
+struct Home {
+    repository: Mutex<Option<Repository>>,
+    /// Held by whoever sends the blob for the first time; the others wait and then mount it.
+    first: tokio::sync::Mutex<()>,
+}
+
+impl Home {
+    fn get(&self) -> Option<Repository> {
+        self.repository.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, repository: &Repository) {
+        self.repository
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| repository.clone());
+    }
+}
+
+/// A blob and the two repositories that it travels between.
+#[derive(Clone, Copy)]
+pub(super) struct Passage<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) source_name: &'a str,
+    pub(super) from: &'a Repository,
+    pub(super) target: &'a dyn Target,
+    pub(super) to: &'a Repository,
+    /// Whether source and target are one registry, which can mount across.
+    pub(super) same_registry: bool,
+    pub(super) events: &'a Events,
+}
+
+impl Ledger {
+    /// Sees to it that the target's repository has the blob. Whoever comes second waits for the first.
+    pub(super) async fn place(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
+        let key = (passage.to.clone(), blob.digest.clone());
+        let cell =
+            Arc::clone(self.placed.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
+        let mut placed = Placed::Present;
+        cell.get_or_try_init(|| async {
+            placed = self.place_first(passage, blob).await?;
+            Ok::<(), Cause>(())
+        })
+        .await?;
+        Ok(placed)
+    }
+
+    async fn place_first(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
+        let home = self.home(&blob.digest);
+        loop {
+            if let Some(from) = home.get() {
+                return passage.push(blob, Push::IfMissing { mount_from: Some(&from) }).await;
+            }
+            let _first = home.first.lock().await;
+            if home.get().is_some() {
+                continue;
+            }
+            let mount_from = passage.same_registry.then_some(passage.from);
+            let placed = passage.push(blob, Push::IfMissing { mount_from }).await?;
+            home.set(passage.to);
+            return Ok(placed);
+        }
+    }
+
+    fn home(&self, digest: &Digest) -> Arc<Home> {
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(homes.entry(digest.clone()).or_default())
+    }
+
+    /// Whether this run has pushed the manifest to that repository.
+    pub(super) fn has_pushed(&self, repository: &Repository, digest: &Digest) -> bool {
+        let pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        pushed.contains(&(repository.clone(), digest.clone()))
+    }
+
+    /// Notes that this run has pushed the manifest to that repository.
+    pub(super) fn note_pushed(&self, repository: &Repository, digest: &Digest) {
+        let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        pushed.insert((repository.clone(), digest.clone()));
+    }
+}
+
+impl Passage<'_> {
+    /// Sees to it that the target has the blob. A failure is put on the side that failed.
+    pub(super) async fn push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Cause> {
+        let origin = Origin { passage: self, blob, failure: Arc::default() };
+        let placed = self.target.push_blob(self.to, blob, push, &origin).await;
+        placed.map_err(|error| {
+            let failure = origin.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match failure {
+                Some(error) => cause(Side::Source, error),
+                None => cause(Side::Target, error),
+            }
+        })
+    }
+}
+
+/// A blob at its source, checked and counted while it is read.
+struct Origin<'a> {
+    passage: Passage<'a>,
+    blob: &'a Descriptor,
+    /// What the source did wrong in the last try.
+    failure: Arc<Mutex<Option<StoreError>>>,
+}
+
+#[async_trait]
+impl BlobOrigin for Origin<'_> {
+    async fn open(&self) -> Result<BlobStream, StoreError> {
+        let note = |failure: Option<StoreError>, slot: &Mutex<Option<StoreError>>| {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        };
+        note(None, &self.failure);
+        let opened = self.passage.source.blob(self.passage.from, self.blob).await;
+        let stream = opened.inspect_err(|error| note(Some(error.clone()), &self.failure))?;
+        let reference = format!("{}@{}", self.passage.source_name, self.blob.digest);
+        let (events, failure) = (self.passage.events.clone(), Arc::clone(&self.failure));
+        Ok(Box::pin(verified(stream, self.blob, reference).inspect(move |piece| match piece {
+            Ok(piece) => events.moved(piece.len() as u64),
+            Err(error) => note(Some(error.clone()), &failure),
+        })))
+    }
+}

@@ -1,0 +1,209 @@
+//! One image on its way.
+
+use std::sync::{Mutex, PoisonError};
+
+use futures::future::try_join_all;
+
+use super::blob::Passage;
+use super::{Run, Stop, conflict};
+use crate::fault::cause;
+use crate::oci::{Digest, ManifestRef, RawManifest};
+use crate::plan::{Cause, Decision, Graph, Item, Node, Proof, Side, Transfer};
+use crate::store::{Placed, Push, Source, StoreError, StoreErrorKind};
+
+/// An item of the plan, being executed.
+pub(super) struct Image<'a> {
+    pub(super) run: &'a Run,
+    pub(super) item: &'a Item,
+    source_name: String,
+    transfer: Mutex<Transfer>,
+}
+
+impl<'a> Image<'a> {
+    pub(super) fn new(run: &'a Run, item: &'a Item) -> Self {
+        let source_name = format!("{}/{}", item.source.registry, item.source.repository);
+        Self { run, item, source_name, transfer: Mutex::default() }
+    }
+
+    /// What was moved so far.
+    pub(super) fn transfer(&self) -> Transfer {
+        *self.transfer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Copies what the item's decision asks for.
+    pub(super) async fn copy(&self) -> Result<Option<Proof>, Stop> {
+        let Some(graph) = self.item.graph.as_ref().filter(|_| self.item.decision != Decision::Companions)
+        else {
+            return self.copy_companions().await;
+        };
+        let root = self.push_below_root(graph).await?;
+        let has_companions = self.companions_to_copy().next().is_some();
+        if has_companions {
+            let reference = graph.root().digest.clone().into();
+            self.push(graph, graph.root(), &root, &reference).await?;
+        }
+        let proof = self.copy_companions().await?;
+        self.push_tag(graph, &root).await?;
+        Ok(proof)
+    }
+
+    /// Puts everything of a graph to the target except its root, and gives the root's document.
+    pub(super) async fn push_below_root(&self, graph: &Graph) -> Result<RawManifest, Stop> {
+        let blobs = graph.distinct_blobs().map(|blob| async move {
+            let placed = self.run.ledger.place(self.passage()?, blob).await?;
+            self.count(placed, blob.size);
+            Ok::<(), Cause>(())
+        });
+        try_join_all(blobs).await.map_err(Stop::Failed)?;
+        let (root, below) = graph.nodes.split_last().ok_or_else(|| self.missing(&graph.root().digest))?;
+        // Images first, all together; then the indexes that name them, in their order.
+        let images = below.iter().filter(|node| node.children.is_empty());
+        try_join_all(images.map(|node| self.push_child(graph, node))).await?;
+        for index in below.iter().filter(|node| !node.children.is_empty()) {
+            self.push_child(graph, index).await?;
+        }
+        self.document(&root.digest).await
+    }
+
+    async fn push_child(&self, graph: &Graph, node: &Node) -> Result<(), Stop> {
+        if self.run.ledger.has_pushed(&self.item.target.repository, &node.digest) {
+            return Ok(());
+        }
+        let manifest = self.document(&node.digest).await?;
+        self.push(graph, node, &manifest, &node.digest.clone().into()).await
+    }
+
+    /// Pushes a manifest. Where the target does not know what the manifest names although it said that it
+    /// had it, everything below is sent again, and then the manifest.
+    pub(super) async fn push(
+        &self,
+        graph: &Graph,
+        node: &Node,
+        manifest: &RawManifest,
+        reference: &ManifestRef,
+    ) -> Result<(), Stop> {
+        let repository = &self.item.target.repository;
+        let mut pushed = self.run.target.push_manifest(repository, reference, manifest).await;
+        if pushed.as_ref().is_err_and(|error| error.kind == StoreErrorKind::ContentUnknown) {
+            self.send_again(graph, node).await?;
+            pushed = self.run.target.push_manifest(repository, reference, manifest).await;
+        }
+        pushed.map_err(at_target)?;
+        self.run.ledger.note_pushed(repository, &node.digest);
+        self.transfer.lock().unwrap_or_else(PoisonError::into_inner).manifests_pushed += 1;
+        Ok(())
+    }
+
+    async fn send_again(&self, graph: &Graph, node: &Node) -> Result<(), Stop> {
+        for blob in &node.blobs {
+            let placed =
+                self.passage().map_err(Stop::Failed)?.push(blob, Push::Again).await.map_err(Stop::Failed)?;
+            self.count(placed, blob.size);
+        }
+        for digest in &node.children {
+            let Some(child) = graph.nodes.iter().find(|node| node.digest == *digest) else { continue };
+            Box::pin(self.send_again(graph, child)).await?;
+            let manifest = self.document(digest).await?;
+            let reference = ManifestRef::Digest(digest.clone());
+            let pushed = self.run.target.push_manifest(&self.item.target.repository, &reference, &manifest);
+            pushed.await.map_err(at_target)?;
+        }
+        Ok(())
+    }
+
+    /// Creates the image's tag: looks once more, pushes, reads back.
+    async fn push_tag(&self, graph: &Graph, root: &RawManifest) -> Result<(), Stop> {
+        let reference = ManifestRef::Tag(self.item.target.tag.clone());
+        if self.tag_has(&reference, &root.digest, self.item.target_digest.as_ref()).await? {
+            return Ok(());
+        }
+        self.push(graph, graph.root(), root, &reference).await?;
+        // Two who looked at the same moment both saw nothing; the one whose push was overtaken sees it here.
+        if self.tag_has(&reference, &root.digest, None).await? {
+            Ok(())
+        } else {
+            Err(self.tag_conflict(None))
+        }
+    }
+
+    /// Whether a tag has `digest` already. `before` is what the plan saw there; anything else is a conflict.
+    async fn tag_has(
+        &self,
+        reference: &ManifestRef,
+        digest: &Digest,
+        before: Option<&Digest>,
+    ) -> Result<bool, Stop> {
+        let found = self.run.target.resolve(&self.item.target.repository, reference).await;
+        match found.map_err(at_target)?.map(|found| found.digest) {
+            Some(found) if found == *digest => Ok(true),
+            Some(found) if Some(&found) != before => Err(self.tag_conflict(Some(&found))),
+            _ => Ok(false),
+        }
+    }
+
+    fn tag_conflict(&self, found: Option<&Digest>) -> Stop {
+        let mut cause = conflict(self.item, found);
+        cause.message.push_str("; somebody else wrote it while this run was under way");
+        Stop::Conflict(cause)
+    }
+
+    /// The document of a manifest of this image, from wherever it comes.
+    pub(super) async fn document(&self, digest: &Digest) -> Result<RawManifest, Stop> {
+        if let Some(derived) = self.item.derived.as_ref().filter(|derived| derived.digest == *digest) {
+            return Ok(derived.clone());
+        }
+        let source = self.source().map_err(Stop::Failed)?;
+        let found = source.manifest(&self.item.source.repository, &digest.clone().into()).await;
+        let found = found.map_err(|error| Stop::Failed(cause(Side::Source, error)))?;
+        found.ok_or_else(|| self.missing(digest))
+    }
+
+    fn missing(&self, digest: &Digest) -> Stop {
+        let reference = format!("{}@{digest}", self.source_name);
+        let message = "it was there a moment ago and the source does not have it any more".to_owned();
+        Stop::Failed(Cause::failure(Side::Source, "read manifest", reference, message))
+    }
+
+    fn source(&self) -> Result<&'a dyn Source, Cause> {
+        let registry = &self.item.source.registry;
+        self.run.sources.get(registry).map(AsRef::as_ref).ok_or_else(|| {
+            let message = "no way to it was set up".to_owned();
+            Cause::failure(Side::Source, "reach", registry.to_string(), message)
+        })
+    }
+
+    fn passage(&self) -> Result<Passage<'_>, Cause> {
+        Ok(Passage {
+            source: self.source()?,
+            source_name: &self.source_name,
+            from: &self.item.source.repository,
+            target: self.run.target.as_ref(),
+            to: &self.item.target.repository,
+            same_registry: self.item.target.root.strip_suffix('/')
+                == Some(self.item.source.registry.as_str()),
+            events: &self.run.events,
+        })
+    }
+
+    fn count(&self, placed: Placed, bytes: u64) {
+        let mut transfer = self.transfer.lock().unwrap_or_else(PoisonError::into_inner);
+        let transfer = &mut *transfer;
+        let (blobs, sum) = match placed {
+            Placed::Present => (&mut transfer.blobs_present, &mut transfer.bytes_present),
+            Placed::Mounted => (&mut transfer.blobs_mounted, &mut transfer.bytes_mounted),
+            Placed::Uploaded => (&mut transfer.blobs_copied, &mut transfer.bytes_copied),
+        };
+        *blobs += 1;
+        *sum += bytes;
+        if placed != Placed::Uploaded {
+            self.run.events.spared(bytes);
+        }
+    }
+}
+
+pub(super) fn at_target(mut error: StoreError) -> Stop {
+    if error.kind == StoreErrorKind::ContentUnknown {
+        error.message.push_str("; the registry says so although everything was sent again");
+    }
+    Stop::Failed(cause(Side::Target, error))
+}

@@ -1,0 +1,161 @@
+//! A [`Plan`], executed: blobs, children, index, companions, and the tag last.
+//!
+//! The copier decides nothing. It does what the plan says, checks that the target's tags still are as
+//! the plan saw them right before it writes one, and reads them back right after. One image that fails
+//! stops no other.
+
+mod blob;
+mod companion;
+mod image;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{Id, JoinSet};
+
+use crate::event::{Event, Events};
+use crate::oci::Digest;
+use crate::plan::{Cause, Decision, Item, Outcome, Plan, Result, Side, Transfer};
+use crate::store::{Sources, Target};
+use blob::Ledger;
+
+/// So many images are copied together. Each registry has its own limit of requests besides.
+const AT_A_TIME: usize = 32;
+
+/// What all images of a run share.
+struct Run {
+    plan: Arc<Plan>,
+    sources: Arc<Sources>,
+    target: Arc<dyn Target>,
+    ledger: Ledger,
+    events: Events,
+}
+
+/// Why an image was not copied.
+enum Stop {
+    Failed(Cause),
+    Conflict(Cause),
+}
+
+/// Does what the plan says, and tells what became of each item, in the plan's order.
+///
+/// The items in `unseen` are left out: the run had to end before anybody looked at them. When `stop`
+/// completes, everything under way is dropped where it stands. No tag was pushed for what was not finished,
+/// and such items are `not-run`.
+pub async fn copy(
+    plan: Arc<Plan>,
+    unseen: &[usize],
+    sources: Arc<Sources>,
+    target: Arc<dyn Target>,
+    events: &Events,
+    stop: impl Future<Output = ()>,
+) -> Vec<Result> {
+    let run = Arc::new(Run { plan, sources, target, ledger: Ledger::default(), events: events.clone() });
+    let mut results: Vec<Option<Result>> = run.plan.items.iter().map(settled).collect();
+    for index in unseen {
+        results[*index] = Some(ended(Outcome::NotRun));
+    }
+    let waiting: Vec<usize> = (0..results.len()).filter(|index| results[*index].is_none()).collect();
+    let bytes = waiting.iter().filter_map(|index| run.plan.items[*index].bytes).sum();
+    events.tell(Event::CopyStarted { items: waiting.len(), bytes });
+    for (item, result) in results.iter().enumerate() {
+        if let Some(result) = result.as_ref().filter(|result| result.outcome != Outcome::NotRun) {
+            run.tell_finished(item, result);
+        }
+    }
+    let mut waiting = waiting.into_iter();
+    let mut tasks = JoinSet::new();
+    let mut under_way: HashMap<Id, usize> = HashMap::new();
+    tokio::pin!(stop);
+    loop {
+        while tasks.len() < AT_A_TIME
+            && let Some(index) = waiting.next()
+        {
+            let run = Arc::clone(&run);
+            under_way.insert(tasks.spawn(async move { run.item(index).await }).id(), index);
+        }
+        let ended = tokio::select! {
+            () = &mut stop => break,
+            ended = tasks.join_next_with_id() => ended,
+        };
+        let (id, result) = match ended {
+            None => break,
+            Some(Ok((id, result))) => (id, result),
+            Some(Err(error)) => (error.id(), crashed()),
+        };
+        if let Some(index) = under_way.remove(&id) {
+            run.tell_finished(index, &result);
+            results[index] = Some(result);
+        }
+    }
+    tasks.shutdown().await;
+    results.into_iter().map(|result| result.unwrap_or_else(|| ended(Outcome::NotRun))).collect()
+}
+
+/// The result of an item that there is nothing to do for.
+fn settled(item: &Item) -> Option<Result> {
+    match &item.decision {
+        Decision::Copy | Decision::Companions | Decision::Move => None,
+        Decision::UpToDate => Some(ended(Outcome::UpToDate)),
+        Decision::Conflict => Some(ended(Outcome::Conflict(conflict(item, item.target_digest.as_ref())))),
+        Decision::Blocked(cause) => Some(ended(Outcome::Blocked(cause.clone()))),
+    }
+}
+
+fn ended(outcome: Outcome) -> Result {
+    Result {
+        outcome,
+        transfer: Transfer::default(),
+        proof: None,
+        duration: Duration::ZERO,
+        remarks: Vec::new(),
+    }
+}
+
+/// The result of a task that panicked, which none should.
+fn crashed() -> Result {
+    let message = "this is a mistake in image-syncer; please report it with the log".to_owned();
+    ended(Outcome::Failed(Cause::failure(Side::Target, "copy", "the image".to_owned(), message)))
+}
+
+/// A tag at the target that has other content than it should.
+fn conflict(item: &Item, found: Option<&Digest>) -> Cause {
+    let has = found.map_or_else(|| "it is not there".to_owned(), |found| format!("it has {found}"));
+    let wants = item.digest.as_ref().map_or_else(String::new, |wants| format!(", the list wants {wants}"));
+    Cause::failure(Side::Target, "create tag", item.target.to_string(), format!("{has}{wants}"))
+}
+
+impl Run {
+    async fn item(&self, index: usize) -> Result {
+        let item = &self.plan.items[index];
+        let started = Instant::now();
+        let target = item.target.to_string();
+        self.events.tell(Event::ItemStarted { item: index, target, bytes: item.bytes.unwrap_or_default() });
+        let image = image::Image::new(self, item);
+        let done = image.copy().await;
+        let (outcome, proof) = match done {
+            Ok(proof) if item.decision == Decision::Companions => (Outcome::CompanionsCopied, proof),
+            Ok(proof) if item.decision == Decision::Move => (Outcome::Moved, proof),
+            Ok(proof) => (Outcome::Copied, proof),
+            Err(Stop::Failed(cause)) => (Outcome::Failed(cause), None),
+            Err(Stop::Conflict(cause)) => (Outcome::Conflict(cause), None),
+        };
+        Result {
+            outcome,
+            transfer: image.transfer(),
+            proof,
+            duration: started.elapsed(),
+            remarks: Vec::new(),
+        }
+    }
+
+    fn tell_finished(&self, index: usize, result: &Result) {
+        self.events.tell(Event::ItemFinished {
+            item: index,
+            target: self.plan.items[index].target.to_string(),
+            outcome: result.outcome.clone(),
+            transfer: result.transfer,
+        });
+    }
+}

@@ -1,0 +1,237 @@
+//! The decision itself.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Companions, Decision, Found, Graph,
+    Inventory, Item, Observation, Plan, Remark, RemarkKind, Side, SourceState, Standing, TargetState,
+};
+use crate::config::{Config, Entry, Signatures};
+use crate::oci::{Descriptor, Digest, Repository};
+
+/// Decides what is to be done. Cannot fail: what cannot be done is an item that says so.
+///
+/// # Panics
+///
+/// Never; an inventory with fewer observations than the list has entries yields a shorter plan.
+#[must_use]
+pub fn plan(config: &Config, inventory: Inventory) -> Plan {
+    let mut moves = inventory.present_blobs.map(Moves::new);
+    let items: Vec<Item> = config
+        .entries
+        .iter()
+        .zip(inventory.observations)
+        .map(|(entry, observation)| {
+            let mut item = decide(config, entry, observation);
+            if let Some(moves) = &mut moves {
+                item.bytes_to_move = Some(moves.bytes_of(&item));
+            }
+            item
+        })
+        .collect();
+    Plan { digest: digest(config, &items), items }
+}
+
+fn decide(config: &Config, entry: &Entry, observation: Observation) -> Item {
+    let Observation { source, target, media_type, platforms, graph, companions } = observation;
+    let mut item = Item {
+        location: entry.location.clone(),
+        source: entry.source.clone(),
+        target: entry.target.clone(),
+        decision: Decision::UpToDate,
+        source_digest: entry.source.digest.clone(),
+        digest: None,
+        target_digest: None,
+        media_type,
+        platforms,
+        bytes: graph.as_ref().map(|graph| graph.bytes()),
+        bytes_to_move: None,
+        graph: None,
+        derived: None,
+        companions: None,
+        remarks: Vec::new(),
+    };
+    if let TargetState::Present(digest) = &target {
+        item.target_digest = Some(digest.clone());
+    }
+    item.decision = match (source, target) {
+        (SourceState::Gone(cause), TargetState::Present(digest)) => {
+            item.digest = Some(digest);
+            item.remark(RemarkKind::SourceGone, format!("source is gone: {}", cause.message));
+            Decision::UpToDate
+        }
+        (_, TargetState::Blocked(cause)) | (SourceState::Blocked(cause) | SourceState::Gone(cause), _) => {
+            Decision::Blocked(cause)
+        }
+        (SourceState::NotAsked, TargetState::Present(digest)) => {
+            item.digest = Some(digest);
+            Decision::UpToDate
+        }
+        // Nobody leaves the source out without having seen the target's tag.
+        (SourceState::NotAsked, _) => Decision::Copy,
+        (SourceState::Found(found), target) => item.compare(found, target, graph),
+    };
+    item.weigh_companions(config.signatures, companions);
+    item
+}
+
+impl Item {
+    fn remark(&mut self, kind: RemarkKind, message: String) {
+        self.remarks.push(Remark { kind, message });
+    }
+
+    fn compare(&mut self, found: Found, target: TargetState, graph: Option<Arc<Graph>>) -> Decision {
+        let decision = match target {
+            TargetState::Present(present) if present == found.digest => Decision::UpToDate,
+            TargetState::Present(_) => Decision::Conflict,
+            TargetState::NotReadable(cause) => {
+                self.remark(RemarkKind::TargetNotReadable, format!("target not readable: {}", cause.message));
+                Decision::Copy
+            }
+            TargetState::Absent | TargetState::Blocked(_) => Decision::Copy,
+        };
+        self.source_digest = Some(found.source_digest);
+        self.digest = Some(found.digest);
+        let foreign = graph.iter().flat_map(|graph| &graph.nodes).flat_map(|node| &node.foreign);
+        for layer in foreign {
+            let message = format!(
+                "the layer {} is kept elsewhere by its author and the source registry lacks it; it is left out",
+                layer.digest
+            );
+            self.remarks.push(Remark { kind: RemarkKind::ForeignLayer, message });
+        }
+        if let Some(derived) = found.derived {
+            let names = derived.left_out.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let message =
+                format!("a smaller index without {names}; signatures of the original index do not cover it");
+            self.remark(RemarkKind::PlatformsLeftOut, message);
+            self.derived = Some(derived.manifest);
+        }
+        if decision == Decision::Copy {
+            self.graph = graph;
+        }
+        decision
+    }
+
+    fn weigh_companions(&mut self, signatures: Signatures, companions: Companions) {
+        if !matches!(self.decision, Decision::Copy | Decision::UpToDate) {
+            return;
+        }
+        match companions {
+            Companions::NotAsked => {
+                if signatures == Signatures::Skip {
+                    self.remark(
+                        RemarkKind::CompanionsSkipped,
+                        "signatures and other companions are not copied".into(),
+                    );
+                }
+            }
+            Companions::Blocked(cause) => self.decision = Decision::Blocked(cause),
+            Companions::Found(companions) => {
+                if signatures == Signatures::Require
+                    && let Some(cause) = self.unsigned(&companions)
+                {
+                    self.decision = Decision::Blocked(cause);
+                } else if let Some(message) = companions.iter().find_map(differing) {
+                    self.remark(RemarkKind::CompanionConflict, message);
+                    self.decision = Decision::Conflict;
+                } else if self.decision == Decision::UpToDate && companions.iter().any(Companion::is_to_copy)
+                {
+                    self.decision = Decision::Companions;
+                }
+                self.companions = Some(companions);
+            }
+        }
+    }
+
+    /// The violation, if nothing signs the manifest that belongs at the target.
+    fn unsigned(&self, companions: &[Companion]) -> Option<Cause> {
+        let digest = self.digest.as_ref()?;
+        let signs = |companion: &Companion| {
+            companion.kind == CompanionKind::Signature && companion.subject == *digest
+        };
+        if companions.iter().any(signs) {
+            return None;
+        }
+        let message = if self.source_digest.as_ref() == Some(digest) {
+            "signatures are required and the source has none of this image; \
+             ask its publisher to sign it, or take it off the list"
+        } else {
+            "signatures are required and none can cover an index that is made smaller; \
+             leave `platforms` out, or name the image of one platform by its digest"
+        };
+        Some(Cause {
+            side: Side::Source,
+            operation: "find a signature of",
+            reference: self.source.to_string(),
+            kind: CauseKind::Policy,
+            message: message.to_owned(),
+        })
+    }
+}
+
+fn differing(companion: &Companion) -> Option<String> {
+    let (Standing::Differs { found }, CompanionPlace::Tag(tag)) = (&companion.standing, &companion.place)
+    else {
+        return None;
+    };
+    Some(format!(
+        "the tag {tag} at the target holds another {} ({found}) than the source; it is left alone",
+        companion.kind.word()
+    ))
+}
+
+/// Counts which bytes have to cross the wire: each distinct blob once, for the first item that needs it.
+struct Moves {
+    present: HashSet<(Repository, Digest)>,
+    /// Blobs that some repository of the target has, or will have: the others mount them.
+    reachable: HashSet<Digest>,
+}
+
+impl Moves {
+    fn new(present: HashSet<(Repository, Digest)>) -> Self {
+        let reachable = present.iter().map(|(_, digest)| digest.clone()).collect();
+        Self { present, reachable }
+    }
+
+    fn bytes_of(&mut self, item: &Item) -> u64 {
+        if !matches!(item.decision, Decision::Copy | Decision::Companions) {
+            return 0;
+        }
+        let companions = item.companions.iter().flatten().filter_map(|companion| companion.graph.as_ref());
+        let graphs = item.graph.iter().chain(companions);
+        let blobs = graphs.flat_map(|graph| &graph.nodes).flat_map(|node| &node.blobs);
+        blobs.map(|blob| self.bytes_of_blob(&item.target.repository, blob)).sum()
+    }
+
+    fn bytes_of_blob(&mut self, repository: &Repository, blob: &Descriptor) -> u64 {
+        let fresh = self.present.insert((repository.clone(), blob.digest.clone()));
+        if fresh && self.reachable.insert(blob.digest.clone()) { blob.size } else { 0 }
+    }
+}
+
+/// What was decided to be at the target, and nothing of how the target stands: SHA-256 of the canonical
+/// JSON (RFC 8785) of the entries, sorted by target.
+fn digest(config: &Config, items: &[Item]) -> Digest {
+    let mut entries: Vec<_> = config
+        .entries
+        .iter()
+        .zip(items)
+        .map(|(entry, item)| {
+            json!({
+                "target": entry.target.to_string(),
+                "source": entry.source.to_string(),
+                "digest": item.digest.as_ref().map(ToString::to_string),
+                "platforms": entry.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "signatures": config.signatures.word(),
+            })
+        })
+        .collect();
+    entries.sort_by(|one, other| one["target"].as_str().cmp(&other["target"].as_str()));
+    let document = json!({ "entries": entries, "policy": null });
+    // Strings, lists and null: this always has a canonical form.
+    Digest::sha256(&serde_json_canonicalizer::to_vec(&document).unwrap_or_default())
+}

@@ -1,0 +1,383 @@
+//! Logging in to one registry: Basic (RFC 7617) and Bearer tokens (RFC 6750, with the token service of
+//! Docker's "Token Authentication Specification").
+//!
+//! A credential goes to its registry and to that registry's own token service, nowhere else. A token is
+//! asked for once per scope however many requests need it, and a token request that fails is an error:
+//! nothing is tried anonymously that was to be done with credentials.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method};
+use serde::Deserialize;
+use url::Url;
+
+use super::client::{Body, Call, Client};
+use super::credentials::{Credential, Credentials, Secret};
+use crate::oci::{Registry, Repository};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// A token that is about to expire is not used for anything new.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
+
+/// How long a token lives if its service does not say (Docker's specification).
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+
+/// What a request needs the right to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Scope {
+    pub(super) repository: Repository,
+    /// `pull` or `pull,push`.
+    pub(super) actions: &'static str,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "repository:{}:{}", self.repository, self.actions)
+    }
+}
+
+/// How a registry wants to be convinced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Scheme {
+    Basic,
+    Bearer { realm: Url, service: Option<String> },
+}
+
+/// The state of our login at one registry.
+#[derive(Debug)]
+pub(super) struct Auth {
+    registry: Registry,
+    credentials: Arc<Credentials>,
+    /// Used instead of `credentials` where the operator gave it for this registry.
+    fixed: Option<Credential>,
+    scheme: Mutex<Option<Scheme>>,
+    tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    value: Secret,
+    expires: Instant,
+}
+
+impl Auth {
+    pub(super) fn new(registry: Registry, credentials: Arc<Credentials>, fixed: Option<Credential>) -> Self {
+        Self { registry, credentials, fixed, scheme: Mutex::default(), tokens: Mutex::default() }
+    }
+
+    /// The `Authorization` for a request that needs `scopes`, the first of which names the repository.
+    pub(super) async fn authorization(
+        &self,
+        client: &Client,
+        scopes: &[Scope],
+    ) -> Result<Option<HeaderValue>, StoreError> {
+        let credential = self.credential(scopes).await?;
+        if let Some(Credential::Bearer(token)) = &credential {
+            return bearer(token).map(Some);
+        }
+        let scheme = self.scheme.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (scheme, credential) {
+            (None, _) | (Some(Scheme::Basic), None) => Ok(None),
+            (Some(Scheme::Basic), Some(Credential::Basic { username, password })) => {
+                basic(&username, &password).map(Some)
+            }
+            (Some(Scheme::Basic), Some(_)) => Err(self.error(format!(
+                "{} wants a user name and a password, and the docker configuration has a token for it",
+                self.registry
+            ))),
+            (Some(Scheme::Bearer { realm, service }), credential) => {
+                let token = self.token(client, scopes, &realm, service.as_deref(), credential).await?;
+                bearer(&token).map(Some)
+            }
+        }
+    }
+
+    async fn credential(&self, scopes: &[Scope]) -> Result<Option<Credential>, StoreError> {
+        if self.fixed.is_some() {
+            return Ok(self.fixed.clone());
+        }
+        let Some(scope) = scopes.first() else { return Ok(None) };
+        self.credentials
+            .find(&self.registry, &scope.repository)
+            .await
+            .map_err(|error| self.error(error.to_string()))
+    }
+
+    /// Takes a 401's challenge in. True if the request may succeed when it is sent again.
+    pub(super) async fn challenged(
+        &self,
+        headers: &HeaderMap,
+        sent: Option<&HeaderValue>,
+        scopes: &[Scope],
+    ) -> Result<bool, StoreError> {
+        let credential = self.credential(scopes).await?;
+        if matches!(credential, Some(Credential::Bearer(_))) {
+            return Ok(false);
+        }
+        let Some(scheme) = challenge(headers, credential.is_some()) else { return Ok(false) };
+        if scheme == Scheme::Basic && credential.is_none() {
+            return Ok(false);
+        }
+        let known = {
+            let mut current = self.scheme.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = current.as_ref() == Some(&scheme);
+            *current = Some(scheme.clone());
+            known
+        };
+        if !known || sent.is_none() {
+            return Ok(true);
+        }
+        match scheme {
+            // The same user and password would be refused again.
+            Scheme::Basic => Ok(false),
+            Scheme::Bearer { .. } => {
+                self.forget(scopes, sent).await;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Drops the token that was sent, unless somebody has got a new one already.
+    async fn forget(&self, scopes: &[Scope], sent: Option<&HeaderValue>) {
+        let slot = self.slot(scopes);
+        let mut slot = slot.lock().await;
+        let was_sent = |token: &Token| bearer(&token.value).is_ok_and(|header| Some(&header) == sent);
+        if slot.as_ref().is_some_and(was_sent) {
+            *slot = None;
+        }
+    }
+
+    fn slot(&self, scopes: &[Scope]) -> Arc<tokio::sync::Mutex<Option<Token>>> {
+        let key = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    }
+
+    async fn token(
+        &self,
+        client: &Client,
+        scopes: &[Scope],
+        realm: &Url,
+        service: Option<&str>,
+        credential: Option<Credential>,
+    ) -> Result<Secret, StoreError> {
+        let slot = self.slot(scopes);
+        let mut slot = slot.lock().await;
+        if let Some(token) = slot.as_ref().filter(|token| token.expires > Instant::now() + EXPIRY_MARGIN) {
+            return Ok(token.value.clone());
+        }
+        self.check_realm(realm, credential.is_some())?;
+        let call = token_call(realm, service, scopes, credential.as_ref())?;
+        let answer = client.send_unauthenticated(&call).await?;
+        if !answer.status.is_success() {
+            let status = answer.status;
+            let body = answer.error_body().await;
+            let hint = match (status.as_u16(), credential) {
+                (400..=403, Some(Credential::IdentityToken(_))) => {
+                    "; the identity token may have expired: log in again"
+                }
+                (400..=403, Some(_)) => "; check the user name and password",
+                (400..=403, None) => "; this may need a login, and there is none for the registry",
+                _ => "",
+            };
+            let refusal = super::error::Refusal::parse(&body);
+            let mut error = refusal.error(call.operation, &call.reference, host_of(realm), status);
+            if matches!(status.as_u16(), 400..=403) {
+                error.kind = StoreErrorKind::Denied;
+            }
+            error.message.push_str(hint);
+            return Err(error);
+        }
+        let token = read_token(&answer.bytes(64 * 1024).await?)
+            .ok_or_else(|| self.error(format!("{} answered without a token", host_of(realm))))?;
+        *slot = Some(token.clone());
+        Ok(token.value)
+    }
+
+    /// A realm is the registry's own if it is on the registry's host or in its domain: `auth.docker.io`
+    /// for `docker.io`, `gitlab.example.com` for `registry.example.com`.
+    fn check_realm(&self, realm: &Url, with_credential: bool) -> Result<(), StoreError> {
+        let host = host_of(realm);
+        let registry_host = registry_host(&self.registry);
+        let encrypted =
+            realm.scheme() == "https" || host.parse::<Registry>().is_ok_and(|host| host.is_loopback());
+        if !encrypted && host != registry_host {
+            return Err(self.error(format!("its token service {realm} is not encrypted")));
+        }
+        if with_credential && host != registry_host {
+            let domain = |host: &str| psl::domain_str(host).map(str::to_owned);
+            if domain(host).is_none() || domain(host) != domain(registry_host) {
+                return Err(self.error(format!(
+                    "the registry names {host} as its token service, which is neither its host nor in its \
+                     domain; the credentials of {} are not sent there",
+                    self.registry
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn error(&self, message: String) -> StoreError {
+        StoreError::new("log in to", &self.registry, StoreErrorKind::Denied, message)
+    }
+}
+
+fn registry_host(registry: &Registry) -> &str {
+    let text = registry.as_str();
+    match text.rfind(':') {
+        Some(colon) if !text[colon..].contains(']') => &text[..colon],
+        _ => text,
+    }
+}
+
+fn host_of(url: &Url) -> &str {
+    url.host_str().unwrap_or_default()
+}
+
+/// Bearer is preferred; Basic is taken where there is something to send.
+fn challenge(headers: &HeaderMap, with_credential: bool) -> Option<Scheme> {
+    let mut basic = false;
+    for value in headers.get_all(WWW_AUTHENTICATE) {
+        let Ok(text) = value.to_str() else { continue };
+        let Ok(challenges) = http_auth::parse_challenges(text) else { continue };
+        for challenge in challenges {
+            let param = |name: &str| {
+                let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+                found.map(|(_, value)| value.to_unescaped())
+            };
+            if challenge.scheme.eq_ignore_ascii_case("bearer") {
+                let realm = param("realm").and_then(|realm| Url::parse(&realm).ok());
+                if let Some(realm) = realm.filter(|realm| matches!(realm.scheme(), "http" | "https")) {
+                    return Some(Scheme::Bearer { realm, service: param("service") });
+                }
+            } else if challenge.scheme.eq_ignore_ascii_case("basic") {
+                basic = true;
+            }
+        }
+    }
+    (basic && with_credential).then_some(Scheme::Basic)
+}
+
+/// A GET with Basic, or a POST of the refresh token ("Docker Registry v2 `OAuth2` token").
+fn token_call(
+    realm: &Url,
+    service: Option<&str>,
+    scopes: &[Scope],
+    credential: Option<&Credential>,
+) -> Result<Call, StoreError> {
+    let mut url = realm.clone();
+    let reference =
+        format!("for {}", scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "));
+    if let Some(Credential::IdentityToken(token)) = credential {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token");
+        form.append_pair("client_id", "image-syncer");
+        form.append_pair("refresh_token", token.expose());
+        if let Some(service) = service {
+            form.append_pair("service", service);
+        }
+        let scope = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        form.append_pair("scope", &scope);
+        let mut call = Call::new(Method::POST, url, "get a token", reference);
+        call.body = Body::Bytes("application/x-www-form-urlencoded".into(), form.finish().into());
+        return Ok(call);
+    }
+    {
+        let mut query = url.query_pairs_mut();
+        if let Some(service) = service {
+            query.append_pair("service", service);
+        }
+        for scope in scopes {
+            query.append_pair("scope", &scope.to_string());
+        }
+    }
+    let mut call = Call::new(Method::GET, url, "get a token", reference);
+    if let Some(Credential::Basic { username, password }) = credential {
+        call.headers.insert(AUTHORIZATION, basic(username, password)?);
+    }
+    Ok(call)
+}
+
+fn read_token(body: &[u8]) -> Option<Token> {
+    #[derive(Deserialize)]
+    struct Document {
+        token: Option<String>,
+        access_token: Option<String>,
+        expires_in: Option<u64>,
+    }
+    let document: Document = serde_json::from_slice(body).ok()?;
+    let value =
+        document.token.filter(|t| !t.is_empty()).or(document.access_token).filter(|t| !t.is_empty())?;
+    // An hour at the most: what lives longer is asked for again without loss.
+    let lifetime = document.expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs);
+    let lifetime = lifetime.clamp(EXPIRY_MARGIN * 2, Duration::from_secs(3600));
+    Some(Token { value: Secret::new(value), expires: Instant::now() + lifetime })
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, StoreError> {
+    secret_header(format!("Bearer {}", token.expose()))
+}
+
+fn basic(username: &str, password: &Secret) -> Result<HeaderValue, StoreError> {
+    secret_header(format!("Basic {}", BASE64.encode(format!("{username}:{}", password.expose()))))
+}
+
+fn secret_header(text: String) -> Result<HeaderValue, StoreError> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
+        let message = "the token has characters that a request cannot carry, such as a line break";
+        StoreError::new("log in", "", StoreErrorKind::Denied, message)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scheme(text: &str, with_credential: bool) -> Option<Scheme> {
+        let mut headers = HeaderMap::new();
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_str(text).expect("a value"));
+        challenge(&headers, with_credential)
+    }
+
+    #[test]
+    fn challenges_are_read() {
+        let bearer =
+            scheme(r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io""#, false);
+        let realm = Url::parse("https://auth.docker.io/token").expect("a URL");
+        assert_eq!(bearer, Some(Scheme::Bearer { realm, service: Some("registry.docker.io".into()) }));
+        assert_eq!(scheme("Basic realm=\"x\"", true), Some(Scheme::Basic));
+        assert_eq!(scheme("Basic realm=\"x\"", false), None);
+        assert_eq!(scheme("Bearer realm=\"file:///etc/passwd\"", false), None);
+    }
+
+    #[test]
+    fn credentials_go_to_the_registrys_own_token_service_only() {
+        let check = |registry: &str, realm: &str, with: bool| {
+            let auth = Auth::new(registry.parse().expect("a registry"), Arc::default(), None);
+            auth.check_realm(&Url::parse(realm).expect("a URL"), with).is_ok()
+        };
+        assert!(check("docker.io", "https://auth.docker.io/token", true));
+        assert!(check("registry.gitlab.com", "https://gitlab.com/jwt/auth", true));
+        assert!(check("127.0.0.1:5000", "http://127.0.0.1:5001/token", true));
+        assert!(check("registry.corp.example.com:5000", "https://sso.example.com/t", true));
+        assert!(!check("ghcr.io", "https://evil.example.com/token", true));
+        assert!(check("ghcr.io", "https://elsewhere.example.com/token", false));
+        assert!(!check("a.co.uk", "https://b.co.uk/token", true));
+        assert!(!check("ghcr.io", "http://auth.ghcr.io/token", true));
+        assert!(!check("127.0.0.1:5000", "http://127.0.0.2:5001/token", true));
+    }
+
+    #[test]
+    fn tokens_are_read_under_both_names() {
+        assert_eq!(read_token(br#"{"token":"a"}"#).expect("a token").value.expose(), "a");
+        assert_eq!(read_token(br#"{"token":"","access_token":"b"}"#).expect("a token").value.expose(), "b");
+        assert!(read_token(b"{}").is_none());
+    }
+}

@@ -1,0 +1,257 @@
+//! Reading, mounting and uploading blobs (distribution-spec, "Pulling blobs", "Pushing blobs",
+//! "Mounting a blob from another repository").
+//!
+//! An upload is a POST and one PUT with a Content-Length: every registry takes that, chunks are where
+//! they differ.
+
+use http::header::{CONTENT_LENGTH, LOCATION};
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::auth::Scope;
+use super::client::{Call, same_origin};
+use super::{ReadWrite, Remote};
+use crate::oci::{Descriptor, Repository};
+use crate::store::{BlobOrigin, BlobStream, Placed, Push, StoreError, StoreErrorKind};
+
+/// What a POST to the uploads endpoint led to.
+enum Started {
+    Mounted,
+    At(Url),
+    /// The registry wants no mount from there.
+    Refused,
+}
+
+impl<A> Remote<A> {
+    fn blob_call(&self, method: Method, repository: &Repository, blob: &Descriptor) -> Call {
+        let url = self.client.url(&format!("{repository}/blobs/{}", blob.digest));
+        Call::new(method, url, "read blob", self.name(repository, &blob.digest)).scope(self.scope(repository))
+    }
+
+    pub(super) async fn head_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+    ) -> Result<bool, StoreError> {
+        let call = self.blob_call(Method::HEAD, repository, blob);
+        let answer = self.client.send(&call).await?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(false),
+            _ => return Err(answer.into_error().await),
+        }
+        let size = answer.header(CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+        match size.filter(|size| *size != blob.size) {
+            None => Ok(true),
+            Some(size) => {
+                let message = format!("the registry has {size} bytes of it, the manifest says {}", blob.size);
+                Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message))
+            }
+        }
+    }
+
+    pub(super) async fn get_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+    ) -> Result<BlobStream, StoreError> {
+        let answer = self.client.send(&self.blob_call(Method::GET, repository, blob)).await?;
+        if answer.status == StatusCode::OK { Ok(answer.stream()) } else { Err(answer.into_error().await) }
+    }
+}
+
+/// A blob that is looked for by a mount at most is at most so large: if the registry turns out not to mount,
+/// so many bytes may have been sent without need, once.
+const PROBE_LIMIT: u64 = 1024 * 1024;
+
+/// A blob on its way into a repository.
+#[derive(Clone, Copy)]
+struct Upload<'a> {
+    repository: &'a Repository,
+    blob: &'a Descriptor,
+    origin: &'a dyn BlobOrigin,
+}
+
+impl Remote<ReadWrite> {
+    pub(super) async fn place_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        push: Push<'_>,
+        origin: &dyn BlobOrigin,
+    ) -> Result<Placed, StoreError> {
+        let upload = Upload { repository, blob, origin };
+        let mount_from = match push {
+            Push::Again => return self.upload(upload, self.plain_start(upload).await?).await,
+            Push::IfMissing { mount_from } => mount_from.filter(|from| *from != repository),
+        };
+        if let Some(from) = mount_from {
+            return match self.start(upload, Some(from)).await? {
+                Started::Mounted => Ok(Placed::Mounted),
+                Started::At(location) => self.upload_if_missing(upload, Some(location)).await,
+                Started::Refused => self.upload_if_missing(upload, None).await,
+            };
+        }
+        if self.mounts_own.get().is_none() && blob.size > PROBE_LIMIT {
+            return self.upload_if_missing(upload, None).await;
+        }
+        let mut placed = None;
+        let mounts_own = self.mounts_own.get_or_try_init(|| async {
+            let (mounts, how) = self.probe(upload).await?;
+            placed = Some(how);
+            Ok::<bool, StoreError>(mounts)
+        });
+        match (*mounts_own.await?, placed) {
+            (_, Some(placed)) => Ok(placed),
+            (true, None) => self.upload_unless_mounted(upload).await,
+            (false, None) => self.upload_if_missing(upload, None).await,
+        }
+    }
+
+    /// Finds out whether the registry "mounts" a blob from the very repository: then one POST says that the
+    /// blob is there, or begins its upload, and nothing need be asked before.
+    async fn probe(&self, upload: Upload<'_>) -> Result<(bool, Placed), StoreError> {
+        let placed = self.upload_unless_mounted(upload).await?;
+        if placed == Placed::Present {
+            return Ok((true, placed));
+        }
+        let again = self.start(upload, Some(upload.repository)).await?;
+        Ok((matches!(again, Started::Mounted), placed))
+    }
+
+    async fn upload_unless_mounted(&self, upload: Upload<'_>) -> Result<Placed, StoreError> {
+        match self.start(upload, Some(upload.repository)).await? {
+            Started::Mounted => Ok(Placed::Present),
+            Started::At(location) => self.upload(upload, location).await,
+            Started::Refused => self.upload_if_missing(upload, None).await,
+        }
+    }
+
+    /// Asks first. An upload that was begun already is left to the registry's own clean-up if the blob is
+    /// there: cancelling takes a right that a mirror need not have.
+    async fn upload_if_missing(&self, upload: Upload<'_>, begun: Option<Url>) -> Result<Placed, StoreError> {
+        if self.head_blob(upload.repository, upload.blob).await? {
+            return Ok(Placed::Present);
+        }
+        let location = match begun {
+            Some(location) => location,
+            None => self.plain_start(upload).await?,
+        };
+        self.upload(upload, location).await
+    }
+
+    /// Sends the bytes, again from the start where the way there breaks.
+    async fn upload(&self, upload: Upload<'_>, mut location: Url) -> Result<Placed, StoreError> {
+        let mut delays = self.client.retry.delays();
+        loop {
+            let error = match self.send(upload, location).await {
+                Ok(()) => return Ok(Placed::Uploaded),
+                Err(error) => error,
+            };
+            let transient = matches!(error.kind, StoreErrorKind::Unavailable | StoreErrorKind::RateLimited);
+            match delays.next().filter(|pause| transient && self.client.in_time(*pause)) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
+            self.client.traffic.retries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            // The answer may have been lost, and not the bytes.
+            if self.head_blob(upload.repository, upload.blob).await? {
+                return Ok(Placed::Uploaded);
+            }
+            location = self.plain_start(upload).await?;
+        }
+    }
+
+    async fn plain_start(&self, upload: Upload<'_>) -> Result<Url, StoreError> {
+        match self.start(upload, None).await? {
+            Started::At(location) => Ok(location),
+            Started::Mounted | Started::Refused => {
+                let reference = self.name(upload.repository, &upload.blob.digest);
+                let message = "the registry took the beginning of an upload for something else";
+                Err(StoreError::new("upload blob", reference, StoreErrorKind::Other, message))
+            }
+        }
+    }
+
+    async fn start(
+        &self,
+        upload: Upload<'_>,
+        mount_from: Option<&Repository>,
+    ) -> Result<Started, StoreError> {
+        let Upload { repository, blob, .. } = upload;
+        let mut url = self.client.url(&format!("{repository}/blobs/uploads/"));
+        let mut scopes = vec![self.scope(repository)];
+        if let Some(from) = mount_from {
+            url.query_pairs_mut()
+                .append_pair("mount", &blob.digest.to_string())
+                .append_pair("from", from.as_str());
+            if from != repository {
+                scopes.push(Scope { repository: from.clone(), actions: "pull" });
+            }
+        }
+        let reference = self.name(repository, &blob.digest);
+        let mut call = Call::new(Method::POST, url, "upload blob", reference);
+        call.scopes = scopes;
+        let answer = match self.client.send(&call).await {
+            Ok(answer) => answer,
+            // Without the right to read there, the blob can still be sent.
+            Err(error) if mount_from.is_some() && error.kind == StoreErrorKind::Denied => {
+                return Ok(Started::Refused);
+            }
+            Err(error) => return Err(error),
+        };
+        match answer.status {
+            StatusCode::CREATED if mount_from.is_some() => {
+                drop(answer.error_body().await);
+                Ok(Started::Mounted)
+            }
+            StatusCode::ACCEPTED => {
+                let location = answer.header(LOCATION).and_then(|text| answer.url.join(text).ok());
+                let location = location.map(|location| self.at_home(location));
+                drop(answer.error_body().await);
+                location.map(Started::At).ok_or_else(|| {
+                    let message = "the registry does not say where to upload to (no Location)";
+                    StoreError::new(call.operation, call.reference, StoreErrorKind::Other, message)
+                })
+            }
+            status if mount_from.is_some() && status.is_client_error() => {
+                drop(answer.error_body().await);
+                Ok(Started::Refused)
+            }
+            _ => Err(answer.into_error().await),
+        }
+    }
+
+    /// A registry behind a proxy that ends TLS can name itself with `http`.
+    fn at_home(&self, mut location: Url) -> Url {
+        let base = &self.client.base;
+        if location.scheme() == "http" && base.scheme() == "https" && location.host_str() == base.host_str() {
+            // Setting a web scheme on a web URL does not fail; the default port goes with the scheme.
+            let _ = location.set_scheme("https");
+            if location.port() == Some(80) {
+                let _ = location.set_port(base.port());
+            }
+        }
+        location
+    }
+
+    async fn send(&self, upload: Upload<'_>, mut location: Url) -> Result<(), StoreError> {
+        let Upload { repository, blob, origin } = upload;
+        location.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
+        if self.client.base.scheme() == "https" && location.scheme() == "http" {
+            let message = format!("the registry wants the upload at an unencrypted address, {location}");
+            let reference = self.name(repository, &blob.digest);
+            return Err(StoreError::new("upload blob", reference, StoreErrorKind::Other, message));
+        }
+        let mut call = Call::new(Method::PUT, location, "upload blob", self.name(repository, &blob.digest));
+        if same_origin(&call.url, &self.client.base) {
+            call = call.scope(self.scope(repository));
+        }
+        let answer = self.client.send_blob(&call, blob.size, origin).await?;
+        if !answer.status.is_success() {
+            return Err(answer.into_error().await);
+        }
+        drop(answer.error_body().await);
+        Ok(())
+    }
+}

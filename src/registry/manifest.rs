@@ -1,0 +1,247 @@
+//! Reading and pushing manifests, and the [`Source`] of a registry (distribution-spec, "Pulling
+//! manifests", "Pushing Manifests", "Listing Tags").
+
+use async_trait::async_trait;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+
+use super::client::{Answer, Body, Call, next_page};
+use super::error::PUSH_MANIFEST;
+use super::{ReadWrite, Remote};
+use crate::oci::{
+    Descriptor, Digest, Manifest, ManifestError, ManifestRef, MediaType, RawManifest, Repository, Tag,
+};
+use crate::store::{
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
+};
+
+/// [`MediaType::ACCEPTED_MANIFESTS`], as a header.
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.oci.artifact.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v1+prettyjws, \
+    application/vnd.docker.distribution.manifest.v1+json";
+
+/// The digest of a manifest that the registry states.
+const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// So many tags are asked for in one page.
+const PAGE: usize = 1000;
+
+/// A page of that many tags fits well into this many bytes.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+impl<A> Remote<A> {
+    fn manifest_call(&self, method: Method, repository: &Repository, reference: &ManifestRef) -> Call {
+        let url = self.client.url(&format!("{repository}/manifests/{reference}"));
+        Call::new(method, url, "read manifest", self.name(repository, reference))
+            .scope(self.scope(repository))
+            .accept(ACCEPT)
+    }
+
+    pub(super) async fn get_manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<RawManifest>, StoreError> {
+        let call = self.manifest_call(Method::GET, repository, reference);
+        let answer = self.client.send(&call).await?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => {
+                drop(answer.error_body().await);
+                return Ok(None);
+            }
+            _ => return Err(answer.into_error().await),
+        }
+        let served = media_type(&answer);
+        if served.is_schema1() {
+            // Its digest leaves its signatures out, so that it could not be checked either.
+            let message = ManifestError::Schema1.to_string();
+            return Err(StoreError::new(
+                call.operation,
+                call.reference,
+                StoreErrorKind::Unsupported,
+                message,
+            ));
+        }
+        let stated = stated_digest(&answer);
+        let bytes = answer.bytes(MANIFEST_LIMIT).await?;
+        // A tag's digest is what the registry states, if its algorithm is another than ours.
+        let expected = reference.digest().or(stated.as_ref());
+        let digest =
+            expected.map_or_else(|| Digest::sha256(&bytes), |expected| expected.same_algorithm(&bytes));
+        if expected.is_some_and(|expected| *expected != digest) {
+            let message = format!("the registry sent a manifest with the digest {digest}");
+            return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
+        }
+        // Where the answer does not say what it is, the document does.
+        let stated = || Manifest::parse(&bytes, &served).map(|parsed| parsed.media_type);
+        let media_type =
+            if served.is_manifest() { served } else { stated().unwrap_or_else(|_| served.clone()) };
+        Ok(Some(RawManifest { digest, media_type, bytes }))
+    }
+
+    async fn head_manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<Descriptor>, StoreError> {
+        let answer = self.client.send(&self.manifest_call(Method::HEAD, repository, reference)).await?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::METHOD_NOT_ALLOWED => return self.resolved_by_get(repository, reference).await,
+            _ => return Err(answer.into_error().await),
+        }
+        let size = answer.header(CONTENT_LENGTH).and_then(|text| text.parse().ok());
+        match (stated_digest(&answer), size) {
+            (Some(digest), Some(size)) if reference.digest().is_none_or(|asked| *asked == digest) => {
+                Ok(Some(Descriptor::new(media_type(&answer), digest, size)))
+            }
+            // Only the document itself tells.
+            _ => self.resolved_by_get(repository, reference).await,
+        }
+    }
+
+    async fn resolved_by_get(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<Descriptor>, StoreError> {
+        Ok(self.get_manifest(repository, reference).await?.map(|manifest| manifest.descriptor()))
+    }
+
+    async fn first_page_of_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
+        #[derive(Deserialize)]
+        struct Tags {
+            tags: Option<Vec<String>>,
+        }
+        let mut url = self.client.url(&format!("{repository}/tags/list"));
+        url.query_pairs_mut().append_pair("n", &PAGE.to_string());
+        let call = Call::new(Method::GET, url, "list the tags of", format!("{}/{repository}", self.registry))
+            .scope(self.scope(repository));
+        let answer = self.client.send(&call).await?;
+        if answer.status.is_client_error() {
+            // Not every registry lists tags, and not for everyone.
+            drop(answer.error_body().await);
+            return Ok(None);
+        }
+        if answer.status != StatusCode::OK {
+            return Err(answer.into_error().await);
+        }
+        let more = next_page(&answer.url, &answer.headers).is_some();
+        let Ok(body) = answer.bytes(PAGE_BYTES).await else { return Ok(None) };
+        let Ok(list) = serde_json::from_slice::<Tags>(&body) else { return Ok(None) };
+        let tags = list.tags.unwrap_or_default();
+        if more || tags.len() >= PAGE {
+            return Ok(None);
+        }
+        Ok(Some(tags.iter().filter_map(|tag| tag.parse().ok()).collect()))
+    }
+}
+
+fn media_type(answer: &Answer) -> MediaType {
+    MediaType::new(answer.header(CONTENT_TYPE).unwrap_or_default())
+}
+
+fn stated_digest(answer: &Answer) -> Option<Digest> {
+    answer.header(CONTENT_DIGEST)?.parse().ok()
+}
+
+#[async_trait]
+impl<A: Send + Sync> Source for Remote<A> {
+    async fn resolve(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<Descriptor>, StoreError> {
+        self.head_manifest(repository, reference).await
+    }
+
+    async fn manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<RawManifest>, StoreError> {
+        self.get_manifest(repository, reference).await
+    }
+
+    async fn has_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<bool, StoreError> {
+        self.head_blob(repository, blob).await
+    }
+
+    async fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<BlobStream, StoreError> {
+        self.get_blob(repository, blob).await
+    }
+
+    async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, StoreError> {
+        self.list_referrers(repository, subject).await
+    }
+
+    async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
+        self.first_page_of_tags(repository).await
+    }
+}
+
+#[async_trait]
+impl Target for Remote<ReadWrite> {
+    async fn push_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        push: Push<'_>,
+        origin: &dyn BlobOrigin,
+    ) -> Result<Placed, StoreError> {
+        self.place_blob(repository, blob, push, origin).await
+    }
+
+    async fn push_manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+        manifest: &RawManifest,
+    ) -> Result<(), StoreError> {
+        let indexed = self.put_manifest(repository, reference, manifest).await?;
+        let subject = manifest.parse().ok().and_then(|parsed| parsed.subject.clone().map(|s| (s, parsed)));
+        match subject {
+            Some((subject, parsed)) if !indexed => {
+                self.index_referrer(repository, &subject.digest, manifest, &parsed).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Remote<ReadWrite> {
+    /// Pushes a manifest. True if the registry says that it has taken note of the subject.
+    pub(super) async fn put_manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+        manifest: &RawManifest,
+    ) -> Result<bool, StoreError> {
+        let url = self.client.url(&format!("{repository}/manifests/{reference}"));
+        let mut call = Call::new(Method::PUT, url, PUSH_MANIFEST, self.name(repository, reference))
+            .scope(self.scope(repository));
+        call.body = Body::Bytes(manifest.media_type.to_string(), manifest.bytes.clone());
+        let answer = self.client.send(&call).await?;
+        if !answer.status.is_success() {
+            return Err(answer.into_error().await);
+        }
+        if let Some(stored) = stated_digest(&answer).filter(|stored| *stored != manifest.digest) {
+            let message = format!("the registry stored it under another digest, {stored}");
+            return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
+        }
+        let indexed = answer.headers.contains_key("oci-subject");
+        drop(answer.error_body().await);
+        Ok(indexed)
+    }
+}

@@ -1,0 +1,296 @@
+//! A store over the distribution API: OCI distribution-spec 1.1, as registries really speak it.
+//!
+//! [`Remote`] is one registry seen by one side of the copy. Its type says what can be done with it:
+//! `Remote<ReadOnly>` sends GET and HEAD to `/v2/` and nothing else; only `Remote<ReadWrite>` is a
+//! [`Target`](crate::store::Target). Nothing here knows of plans, images or companions.
+
+mod auth;
+mod blob;
+mod client;
+mod credentials;
+mod error;
+mod manifest;
+mod referrers;
+mod retry;
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::sync::{OnceCell, Semaphore};
+use url::Url;
+
+pub use client::{Patience, Traffic};
+pub use credentials::{Credential, CredentialError, Credentials, Secret};
+pub use retry::RetryPolicy;
+
+use crate::oci::{DEFAULT_REGISTRY, Registry, Repository};
+use auth::{Auth, Scope};
+use client::Client;
+
+/// Who we are to a registry's operator.
+const USER_AGENT: &str = concat!("image-syncer/", env!("CARGO_PKG_VERSION"));
+
+/// Where Docker Hub answers.
+const DOCKER_HUB: &str = "https://registry-1.docker.io";
+
+/// How registries are reached.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Other addresses for registries: a pull-through cache, a test registry.
+    pub endpoints: HashMap<Registry, Url>,
+    /// Registries spoken to without TLS; loopback hosts are anyway.
+    pub plain_http: Vec<Registry>,
+    /// Further certificate authorities, PEM.
+    pub extra_roots: Vec<Vec<u8>>,
+    /// A client certificate with its key, PEM.
+    pub identity: Option<Vec<u8>>,
+    /// Requests at a time, for each registry and side.
+    pub concurrency: usize,
+    /// How stubborn the client is.
+    pub retry: RetryPolicy,
+    /// How long a registry may be silent.
+    pub patience: Patience,
+    /// When the run must end.
+    pub deadline: Option<Instant>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            endpoints: HashMap::new(),
+            plain_http: Vec::new(),
+            extra_roots: Vec::new(),
+            identity: None,
+            concurrency: 16,
+            retry: RetryPolicy::default(),
+            patience: Patience::default(),
+            deadline: None,
+        }
+    }
+}
+
+/// Why registries cannot be spoken to at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A certificate is none.
+    #[error("the CA file cannot be used: {0}")]
+    Roots(String),
+    /// The client certificate or its key is none.
+    #[error("the client certificate cannot be used: {0}")]
+    Identity(String),
+    /// The rest.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+}
+
+/// All registries of a run.
+#[derive(Debug)]
+pub struct Registries {
+    settings: Settings,
+    credentials: Arc<Credentials>,
+    /// Through the proxy of the environment, if there is one.
+    proxied: reqwest::Client,
+    /// For this machine's own addresses, which no proxy can reach.
+    direct: reqwest::Client,
+    traffic: Arc<Traffic>,
+}
+
+impl Registries {
+    /// Prepares to speak to registries; sends nothing.
+    pub fn new(settings: Settings, credentials: Arc<Credentials>) -> Result<Self, SetupError> {
+        let proxied = http_client(&settings, |builder| builder)?;
+        let direct = http_client(&settings, reqwest::ClientBuilder::no_proxy)?;
+        Ok(Self { settings, credentials, proxied, direct, traffic: Arc::default() })
+    }
+
+    /// A registry that images come from.
+    #[must_use]
+    pub fn source(&self, registry: &Registry) -> Remote<ReadOnly> {
+        self.remote(registry, "pull", None)
+    }
+
+    /// The registry that images go to, for a plan. Asks for the right to push, with which an absent
+    /// repository is a plain 404, and makes no use of it. `credential` comes before what the docker
+    /// configuration says.
+    #[must_use]
+    pub fn target_to_read(&self, registry: &Registry, credential: Option<Credential>) -> Remote<ReadOnly> {
+        self.remote(registry, "pull,push", credential)
+    }
+
+    /// The registry that images go to. `credential` comes before what the docker configuration says.
+    #[must_use]
+    pub fn target(&self, registry: &Registry, credential: Option<Credential>) -> Remote<ReadWrite> {
+        self.remote(registry, "pull,push", credential)
+    }
+
+    /// What was sent so far, to all registries.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    fn remote<A>(&self, registry: &Registry, actions: &'static str, fixed: Option<Credential>) -> Remote<A> {
+        let base = self.base(registry);
+        let host = base_registry(&base).unwrap_or_else(|| registry.clone());
+        let http = if host.is_loopback() { self.direct.clone() } else { self.proxied.clone() };
+        let client = Client {
+            host: host.to_string(),
+            base,
+            http,
+            auth: Auth::new(host, Arc::clone(&self.credentials), fixed),
+            slots: Arc::new(Semaphore::new(self.settings.concurrency.max(1))),
+            retry: self.settings.retry,
+            patience: self.settings.patience,
+            deadline: self.settings.deadline,
+            traffic: Arc::clone(&self.traffic),
+        };
+        Remote {
+            client,
+            registry: registry.clone(),
+            actions,
+            referrers_api: Mutex::default(),
+            mounts_own: OnceCell::new(),
+            merging: Mutex::default(),
+            access: PhantomData,
+        }
+    }
+
+    fn base(&self, registry: &Registry) -> Url {
+        if let Some(endpoint) = self.settings.endpoints.get(registry) {
+            return endpoint.clone();
+        }
+        let plain = registry.is_loopback() || self.settings.plain_http.contains(registry);
+        let text = match (registry.as_str(), plain) {
+            (DEFAULT_REGISTRY, _) => DOCKER_HUB.to_owned(),
+            (host, true) => format!("http://{host}"),
+            (host, false) => format!("https://{host}"),
+        };
+        // A registry's grammar is narrower than that of a URL's host, so that this always parses.
+        Url::parse(&text).unwrap_or_else(|_| blank())
+    }
+}
+
+/// The host of a URL as a registry: whose credentials are used.
+fn base_registry(base: &Url) -> Option<Registry> {
+    let host = base.host_str()?;
+    if host == "registry-1.docker.io" {
+        return DEFAULT_REGISTRY.parse().ok();
+    }
+    base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")).parse().ok()
+}
+
+#[expect(clippy::expect_used, reason = "a constant")]
+fn blank() -> Url {
+    Url::parse("https://invalid.invalid").expect("a constant URL parses")
+}
+
+fn http_client(
+    settings: &Settings,
+    adapt: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, SetupError> {
+    let mut roots = Vec::new();
+    for pem in &settings.extra_roots {
+        let parsed = reqwest::Certificate::from_pem_bundle(pem);
+        let parsed = parsed.map_err(|error| SetupError::Roots(error.to_string()))?;
+        if parsed.is_empty() {
+            return Err(SetupError::Roots("it holds no PEM certificate".into()));
+        }
+        roots.extend(parsed);
+    }
+    let identity = match &settings.identity {
+        None => None,
+        Some(pem) => {
+            Some(reqwest::Identity::from_pem(pem).map_err(|error| SetupError::Identity(error.to_string()))?)
+        }
+    };
+    let builder = || {
+        let builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(settings.patience.connect)
+            .pool_idle_timeout(std::time::Duration::from_secs(50));
+        let builder = match &identity {
+            Some(identity) => builder.identity(identity.clone()),
+            None => builder,
+        };
+        adapt(builder)
+    };
+    builder().tls_certs_merge(roots.clone()).build().or_else(|_| {
+        // No certificate store on this machine, as in a scratch image: Mozilla's roots are built in.
+        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        let bundled = bundled.filter_map(|der| reqwest::Certificate::from_der(der).ok());
+        builder()
+            .tls_certs_only(bundled.chain(roots))
+            .build()
+            .map_err(|error| SetupError::Client(error.to_string()))
+    })
+}
+
+/// A remote that can only be read.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOnly;
+
+/// A remote that can be written.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadWrite;
+
+/// One registry, seen by one side of the copy.
+#[derive(Debug)]
+pub struct Remote<A> {
+    client: Client,
+    registry: Registry,
+    actions: &'static str,
+    /// Whether a repository answers the referrers API, as far as that is known.
+    referrers_api: Mutex<HashMap<Repository, bool>>,
+    /// Whether a blob can be "mounted" from the repository that it is to go to.
+    mounts_own: OnceCell<bool>,
+    /// One lock a fallback index that is being merged.
+    merging: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    access: PhantomData<A>,
+}
+
+impl<A> Remote<A> {
+    fn scope(&self, repository: &Repository) -> Scope {
+        Scope { repository: repository.clone(), actions: self.actions }
+    }
+
+    fn name(&self, repository: &Repository, reference: &impl std::fmt::Display) -> String {
+        let reference = reference.to_string();
+        let mark = if reference.contains(':') { '@' } else { ':' };
+        format!("{}/{repository}{mark}{reference}", self.registry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registries(endpoints: &[(&str, &str)]) -> Registries {
+        let mut settings = Settings::default();
+        for (host, url) in endpoints {
+            settings.endpoints.insert(host.parse().expect("a registry"), Url::parse(url).expect("a URL"));
+        }
+        settings.plain_http.push("plain.example.com".parse().expect("a registry"));
+        Registries::new(settings, Arc::default()).expect("registries")
+    }
+
+    #[test]
+    fn every_registry_has_its_address() {
+        let registries = registries(&[("ghcr.io", "http://127.0.0.1:5000/cache")]);
+        let base = |host: &str| {
+            let remote = registries.source(&host.parse().expect("a registry"));
+            (remote.client.url("a/b/tags/list").to_string(), remote.client.host)
+        };
+        let expect = |url: &str, host: &str| (format!("{url}/v2/a/b/tags/list"), host.to_owned());
+        assert_eq!(base("docker.io"), expect("https://registry-1.docker.io", "docker.io"));
+        assert_eq!(base("quay.io"), expect("https://quay.io", "quay.io"));
+        assert_eq!(base("plain.example.com"), expect("http://plain.example.com", "plain.example.com"));
+        assert_eq!(base("localhost:5000"), expect("http://localhost:5000", "localhost:5000"));
+        assert_eq!(base("[::1]:5000"), expect("http://[::1]:5000", "[::1]:5000"));
+        assert_eq!(base("ghcr.io"), expect("http://127.0.0.1:5000/cache", "127.0.0.1:5000"));
+    }
+}

@@ -1,0 +1,245 @@
+//! Referrers: through the API where there is one, else under the fallback tag (distribution-spec,
+//! "Listing Referrers", "Referrers Tag Schema", "Pushing Manifests with Subject").
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError};
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::client::{Call, next_page};
+use super::error::Refusal;
+use super::{ReadWrite, Remote};
+use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
+use crate::store::{MANIFEST_LIMIT, StoreError, StoreErrorKind};
+
+/// More referrers of one manifest than this are taken for an attack, or for a mistake.
+const MOST_REFERRERS: usize = 1000;
+
+/// More pages than this are a circle.
+const MOST_PAGES: usize = 100;
+
+/// How often a merge of the fallback index is tried when others write it too.
+const MERGE_TRIES: usize = 3;
+
+const LIST: &str = "list the referrers of";
+
+impl<A> Remote<A> {
+    pub(super) async fn list_referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, StoreError> {
+        let known = self.known_api(repository);
+        if known != Some(false)
+            && let Some(found) = self.referrers_by_api(repository, subject).await?
+        {
+            self.remember_api(repository, true);
+            return Ok(found);
+        }
+        let tag = Tag::referrers_fallback(subject);
+        let Some(index) = self.get_manifest(repository, &tag.into()).await? else { return Ok(Vec::new()) };
+        if index.digest == *subject {
+            // Some registries resolve such a tag to the subject itself.
+            return Ok(Vec::new());
+        }
+        let Ok(parsed) = index.parse() else { return Ok(Vec::new()) };
+        self.bounded(repository, subject, parsed.children().to_vec())
+    }
+
+    /// What the API lists, or `None` where there is none.
+    async fn referrers_by_api(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, StoreError> {
+        let mut next = Some(self.client.url(&format!("{repository}/referrers/{subject}")));
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        while let Some(url) = next {
+            if seen.len() >= MOST_PAGES || !seen.insert(url.clone()) {
+                return Err(self.listing_error(repository, subject, "its pages lead in a circle"));
+            }
+            let first = seen.len() == 1;
+            let Some((page, more)) = self.page(repository, subject, url, first).await? else {
+                return Ok(None);
+            };
+            found.extend(page);
+            found = self.bounded(repository, subject, found)?;
+            next = more;
+        }
+        Ok(Some(found))
+    }
+
+    async fn page(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        url: Url,
+        first: bool,
+    ) -> Result<Option<(Vec<Descriptor>, Option<Url>)>, StoreError> {
+        let mut call = Call::new(Method::GET, url, LIST, self.name(repository, subject))
+            .scope(self.scope(repository))
+            .accept("application/vnd.oci.image.index.v1+json");
+        call.leave_host = false;
+        let answer = self.client.send(&call).await?;
+        let status = answer.status;
+        if status == StatusCode::OK {
+            let more = next_page(&answer.url, &answer.headers);
+            let body = answer.bytes(MANIFEST_LIMIT).await?;
+            let index = Manifest::parse(&body, &MediaType::OCI_INDEX).map_err(|error| {
+                self.listing_error(repository, subject, &format!("the answer is no index: {error}"))
+            })?;
+            return Ok(Some((index.children().to_vec(), more)));
+        }
+        // Without the API: a 404, or "I do not know that", or a redirect to somewhere else entirely.
+        let absent = matches!(status.as_u16(), 404 | 405 | 406 | 501) || status.is_redirection();
+        if first && (absent || status == StatusCode::BAD_REQUEST) {
+            let host = self.client.host.clone();
+            let refusal = Refusal::parse(&answer.error_body().await);
+            if absent || matches!(refusal.code.as_str(), "UNSUPPORTED" | "NOT_FOUND") {
+                // The 404 of a repository that does not exist says nothing about the API.
+                if !matches!(refusal.code.as_str(), "NAME_UNKNOWN" | "MANIFEST_UNKNOWN") {
+                    self.remember_api(repository, false);
+                }
+                return Ok(None);
+            }
+            return Err(refusal.error(LIST, &call.reference, &host, status));
+        }
+        Err(answer.into_error().await)
+    }
+
+    fn bounded(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        found: Vec<Descriptor>,
+    ) -> Result<Vec<Descriptor>, StoreError> {
+        if found.len() > MOST_REFERRERS {
+            let message =
+                format!("there are more than {MOST_REFERRERS}, which no image has that is in order");
+            return Err(self.listing_error(repository, subject, &message));
+        }
+        Ok(found)
+    }
+
+    fn listing_error(&self, repository: &Repository, subject: &Digest, message: &str) -> StoreError {
+        StoreError::new(LIST, self.name(repository, subject), StoreErrorKind::Corrupt, message)
+    }
+
+    fn known_api(&self, repository: &Repository) -> Option<bool> {
+        self.referrers_api.lock().unwrap_or_else(PoisonError::into_inner).get(repository).copied()
+    }
+
+    fn remember_api(&self, repository: &Repository, there: bool) {
+        let mut known = self.referrers_api.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(repository.clone(), there);
+    }
+}
+
+impl Remote<ReadWrite> {
+    /// Sees to it that a referrer which the registry took no note of is found: nothing to do where the
+    /// registry has the API all the same, else it is merged into the fallback index.
+    pub(super) async fn index_referrer(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        manifest: &RawManifest,
+        parsed: &Manifest,
+    ) -> Result<(), StoreError> {
+        if self.known_api(repository).is_none() {
+            // The repository is there now, so that a 404 can only mean the API.
+            let there = self.referrers_by_api(repository, subject).await?.is_some();
+            self.remember_api(repository, there);
+        }
+        if self.known_api(repository) == Some(true) {
+            return Ok(());
+        }
+        let mut entry = json!({
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.bytes.len(),
+        });
+        if let Some(artifact_type) = &parsed.artifact_type {
+            entry["artifactType"] = json!(artifact_type);
+        }
+        if !parsed.annotations.is_empty() {
+            entry["annotations"] = json!(parsed.annotations);
+        }
+        self.merge(repository, subject, &manifest.digest, entry).await
+    }
+
+    /// Adds one entry to the fallback index of `subject`. The index only ever grows; what others write at
+    /// the same time is merged with, and read back.
+    async fn merge(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        referrer: &Digest,
+        entry: Value,
+    ) -> Result<(), StoreError> {
+        let tag = Tag::referrers_fallback(subject);
+        let lock = {
+            let mut merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(merging.entry(format!("{repository}:{tag}")).or_default())
+        };
+        let _alone = lock.lock().await;
+        let reference = ManifestRef::Tag(tag);
+        for _ in 0..MERGE_TRIES {
+            let current = self.get_manifest(repository, &reference).await?;
+            if current.as_ref().is_some_and(|index| lists(index, referrer)) {
+                return Ok(());
+            }
+            let merged = self.merged(repository, &reference, current.as_ref(), &entry)?;
+            self.put_manifest(repository, &reference, &merged).await?;
+            let stored = self.get_manifest(repository, &reference).await?;
+            if stored.is_some_and(|index| lists(&index, referrer)) {
+                return Ok(());
+            }
+        }
+        let message = format!("others kept writing it at the same time, {MERGE_TRIES} times");
+        Err(self.merge_error(repository, &reference, message))
+    }
+
+    fn merged(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+        current: Option<&RawManifest>,
+        entry: &Value,
+    ) -> Result<RawManifest, StoreError> {
+        let error = |message: String| self.merge_error(repository, reference, message);
+        let mut document = match current {
+            None => json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": [] }),
+            Some(index) if index.media_type.is_index() => {
+                serde_json::from_slice(&index.bytes).map_err(|e| error(e.to_string()))?
+            }
+            Some(other) => {
+                return Err(error(format!(
+                    "the tag holds no index but `{}`; it is left alone",
+                    other.media_type
+                )));
+            }
+        };
+        if document["manifests"].is_null() {
+            document["manifests"] = json!([]);
+        }
+        let Some(entries) = document["manifests"].as_array_mut() else {
+            return Err(error("its `manifests` is no list; it is left alone".into()));
+        };
+        entries.push(entry.clone());
+        let bytes = serde_json::to_vec(&document).map_err(|e| error(e.to_string()))?;
+        let media_type = current.map_or(MediaType::OCI_INDEX, |index| index.media_type.clone());
+        Ok(RawManifest::new(media_type, bytes))
+    }
+
+    fn merge_error(&self, repository: &Repository, reference: &ManifestRef, message: String) -> StoreError {
+        let name = self.name(repository, reference);
+        StoreError::new("merge the referrers index", name, StoreErrorKind::Other, message)
+    }
+}
+
+fn lists(index: &RawManifest, referrer: &Digest) -> bool {
+    index.parse().is_ok_and(|index| index.children().iter().any(|child| child.digest == *referrer))
+}

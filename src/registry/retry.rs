@@ -1,0 +1,113 @@
+//! When a request is tried again, and how long it waits before (RFC 9110, section 10.2.3 "Retry-After").
+
+use std::time::{Duration, SystemTime};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+
+/// How stubborn the client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often a request is tried again after its first failure.
+    pub retries: usize,
+    /// The first pause; each further one is twice as long, with jitter.
+    pub first_delay: Duration,
+    /// The longest pause of our own choice.
+    pub longest_delay: Duration,
+    /// The longest pause that a registry may ask for; where it asks for more, the request fails at once.
+    pub longest_asked: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            retries: 4,
+            first_delay: Duration::from_millis(250),
+            longest_delay: Duration::from_secs(8),
+            longest_asked: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The pauses, one for each retry.
+    pub(super) fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
+        ExponentialBuilder::default()
+            .with_min_delay(self.first_delay)
+            .with_max_delay(self.longest_delay)
+            .with_max_times(self.retries)
+            .with_jitter()
+            .build()
+    }
+}
+
+/// Whether an answer may be another one later.
+pub(super) fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504) || status.as_u16() > 511
+}
+
+/// What `Retry-After` asks for: seconds, an HTTP date, or a duration as Go prints it.
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    if let Ok(date) = httpdate::parse_http_date(text) {
+        return Some(date.duration_since(now).unwrap_or_default());
+    }
+    go_duration(text)
+}
+
+/// A duration as Go prints it: `1h2m3.5s`, `880.092µs`.
+pub(super) fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut seconds = 0.0_f64;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit_end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let factor = match &rest[..unit_end] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "µs" | "μs" | "us" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        seconds += number * factor;
+        rest = &rest[unit_end..];
+    }
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_all_its_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 30);
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, http::HeaderValue::from_bytes(text.as_bytes()).expect("a value"));
+            retry_after(&headers, now)
+        };
+        assert_eq!(read("120"), Some(Duration::from_secs(120)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(read("1m1.5s"), Some(Duration::from_millis(61_500)));
+        assert_eq!(read("soon"), None);
+        assert_eq!(go_duration("880.092µs"), Some(Duration::from_nanos(880_092)));
+    }
+
+    #[test]
+    fn pauses_grow_and_end() {
+        let delays: Vec<_> = RetryPolicy::default().delays().collect();
+        assert_eq!(delays.len(), 4);
+        assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(16)));
+    }
+}

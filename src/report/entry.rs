@@ -1,0 +1,86 @@
+//! An item of the plan with what became of it.
+
+use super::{Mode, Status};
+use crate::oci::Digest;
+use crate::plan::{self, Cause, CauseKind, Decision, Item, Outcome, Remark};
+
+/// An item of the plan with what became of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// What was decided.
+    pub item: &'a Item,
+    /// What became of it; `None` in a plan, and where a sync did not get that far.
+    pub result: Option<&'a plan::Result>,
+    pub(super) mode: Mode,
+}
+
+impl<'a> Entry<'a> {
+    /// How it stands: by its outcome after a sync, by its decision in a plan.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match (self.result, self.mode) {
+            (Some(result), _) => Status::of_outcome(&result.outcome),
+            (None, Mode::Plan) => Status::of_decision(&self.item.decision),
+            (None, Mode::Sync) => Status::NotRun,
+        }
+    }
+
+    /// The outcome's word. In a plan nothing is carried out: what needs no work has its outcome already,
+    /// the rest is `not-run`.
+    #[must_use]
+    pub fn outcome_word(&self) -> &'static str {
+        match (self.result, &self.item.decision) {
+            (Some(result), _) => result.outcome.word(),
+            (None, decision @ (Decision::UpToDate | Decision::Conflict | Decision::Blocked(_)))
+                if self.mode == Mode::Plan =>
+            {
+                decision.word()
+            }
+            (None, _) => Outcome::NotRun.word(),
+        }
+    }
+
+    /// Why it could not be done, if so.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&'a Cause> {
+        match self.result {
+            Some(plan::Result {
+                outcome: Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause),
+                ..
+            }) => Some(cause),
+            Some(_) => None,
+            None => match &self.item.decision {
+                Decision::Blocked(cause) => Some(cause),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether the operator's policy is what stands against it.
+    #[must_use]
+    pub fn violates_policy(&self) -> bool {
+        matches!(self.status(), Status::Blocked | Status::Failed)
+            && self.cause().is_some_and(|cause| cause.kind == CauseKind::Policy)
+    }
+
+    /// Why it was put off, if so.
+    #[must_use]
+    pub fn deferral(&self) -> Option<&'a str> {
+        match self.result.map(|result| &result.outcome) {
+            Some(Outcome::Deferred(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The remarks of the plan, then those of the copy.
+    pub fn remarks(&self) -> impl Iterator<Item = &'a Remark> + use<'a> {
+        self.item.remarks.iter().chain(self.result.into_iter().flat_map(|result| &result.remarks))
+    }
+
+    /// The digest that says most of the entry: what belongs at the target, else what is there.
+    #[must_use]
+    pub fn shown_digest(&self) -> Option<&'a Digest> {
+        let item = self.item;
+        item.digest.as_ref().or(item.source_digest.as_ref()).or(item.target_digest.as_ref())
+    }
+}

@@ -1,0 +1,174 @@
+//! Why an entry stands as it does, in full, and what to do about it.
+
+use super::{Entry, Mode, Status};
+use crate::oci::{Reference, Tag};
+use crate::plan::{Cause, CauseKind, Companion, CompanionPlace, Decision, Standing};
+
+/// Why an entry stands as it does: facts with their labels, then sentences.
+///
+/// The texts hold what came from outside and are not escaped; what stands between backticks is to be
+/// shown as code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// References and digests in full, by labels of at most six letters.
+    pub facts: Vec<(&'static str, String)>,
+    /// What happened.
+    pub story: Vec<String>,
+    /// What to do.
+    pub advice: Vec<Advice>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// A sentence; it ends with a colon if there is something to write.
+    pub sentence: String,
+    /// What to write into the list: a line of YAML.
+    pub line: Option<String>,
+}
+
+impl Advice {
+    fn say(sentence: &str) -> Self {
+        Self { sentence: sentence.to_owned(), line: None }
+    }
+
+    fn write(sentence: &str, line: String) -> Self {
+        Self { sentence: sentence.to_owned(), line: Some(line) }
+    }
+}
+
+impl Entry<'_> {
+    /// Why the entry is a conflict, blocked or failed, and what to do about it. `None` for all others.
+    #[must_use]
+    pub fn explanation(&self) -> Option<Explanation> {
+        if !self.status().needs_someone() {
+            return None;
+        }
+        let item = self.item;
+        let mut explanation = Explanation {
+            facts: vec![("source", item.source.to_string()), ("target", item.target.to_string())],
+            story: Vec::new(),
+            advice: Vec::new(),
+        };
+        match self.status() {
+            Status::Conflict => self.explain_conflict(&mut explanation),
+            status => {
+                explanation.story.extend(self.cause().map(cause_sentence));
+                explanation.advice.push(Advice::say(match (status, self.mode) {
+                    (Status::Failed, _) => "The tag was not written. The next run goes on from here.",
+                    (_, Mode::Plan) => "Nothing will be written for this image.",
+                    (_, Mode::Sync) => "Nothing was written for this image.",
+                }));
+            }
+        }
+        Some(explanation)
+    }
+
+    fn explain_conflict(&self, explanation: &mut Explanation) {
+        let item = self.item;
+        let tag_differs = item.target_digest.is_some() && item.target_digest != item.digest;
+        if let Some(found) = &item.target_digest {
+            explanation.facts.push(("has", found.to_string()));
+        }
+        if let Some(wanted) = &item.digest {
+            explanation.facts.push(("wants", wanted.to_string()));
+        }
+        let overwritten = match self.mode {
+            Mode::Plan => "Nothing will be overwritten.",
+            Mode::Sync => "Nothing was overwritten.",
+        };
+        match self.cause() {
+            Some(cause) if !(tag_differs && item.decision == Decision::Conflict) => {
+                explanation.story.push(format!("{} {overwritten}", cause_sentence(cause)));
+            }
+            _ if tag_differs => explanation.story.push(format!(
+                "The tag `{}` is at the target with other content than the list asks for. {overwritten}",
+                item.target.tag
+            )),
+            _ => explanation.story.push(overwritten.to_owned()),
+        }
+        let differing = item.companions.iter().flatten().filter_map(differing_companion);
+        explanation.story.extend(differing);
+        explanation.advice.push(Advice::write(
+            "To have the new content, give the entry a new tag:",
+            format!("tag: \"{}\"", next_tag(&item.target.tag)),
+        ));
+        // Where platforms were left out, the target's digest is of an index that the source never had.
+        if let (Some(found), true) = (&item.target_digest, tag_differs && item.digest == item.source_digest) {
+            let pinned = Reference { digest: Some(found.clone()), ..item.source.clone() };
+            explanation.advice.push(Advice::write(
+                "To keep the old content, name its digest:",
+                format!("source: \"{pinned}\""),
+            ));
+        }
+    }
+}
+
+/// `cause` as a sentence.
+fn cause_sentence(cause: &Cause) -> String {
+    let what = match cause.kind {
+        CauseKind::Failure => "failed to",
+        CauseKind::Policy => "the policy does not allow to",
+    };
+    let stop = if cause.message.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!(
+        "{}: {what} {} `{}`: {}{stop}",
+        cause.side.word(),
+        cause.operation,
+        cause.reference,
+        cause.message
+    )
+}
+
+fn differing_companion(companion: &Companion) -> Option<String> {
+    let Standing::Differs { found } = &companion.standing else { return None };
+    let name = match &companion.place {
+        CompanionPlace::Tag(tag) => format!("tag `{tag}`"),
+        CompanionPlace::Referrer => format!("referrer of `{}`", companion.subject),
+    };
+    Some(format!(
+        "The {} {} ({name}) has other content at the target: `{found}`. It was left alone.",
+        companion.format,
+        companion.kind.word()
+    ))
+}
+
+/// A tag that is free, most likely: `1.4.2` → `1.4.2-v2`, `1.4.2-v2` → `1.4.2-v3`.
+fn next_tag(tag: &Tag) -> String {
+    let tag = tag.as_str();
+    let numbered = tag.rsplit_once("-v").and_then(|(stem, number)| Some((stem, number.parse::<u32>().ok()?)));
+    let (stem, number) = numbered.map_or((tag, 2), |(stem, number)| (stem, number.saturating_add(1)));
+    let end = format!("-v{number}");
+    // A tag has at most 128 characters, all of them ASCII.
+    format!("{}{end}", &stem[..stem.len().min(128 - end.len())])
+}
+
+/// A source as tables show it: by tag where it has one, else by a short digest.
+pub(super) fn source_name(source: &Reference) -> String {
+    let version = match (&source.tag, &source.digest) {
+        (Some(tag), _) => format!(":{tag}"),
+        (None, Some(digest)) => format!("@{}", digest.short()),
+        (None, None) => String::new(),
+    };
+    format!("{}/{}{version}", source.registry, source.repository)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_tag_is_a_tag() {
+        let long = "x".repeat(128);
+        for (tag, next) in [
+            ("1.4.2", "1.4.2-v2".to_owned()),
+            ("1.4.2-v2", "1.4.2-v3".to_owned()),
+            ("1.4.2-vx", "1.4.2-vx-v2".to_owned()),
+            (&long, format!("{}-v2", "x".repeat(125))),
+        ] {
+            let text = next_tag(&tag.parse().expect("a tag"));
+            assert_eq!(text, next);
+            assert!(text.parse::<Tag>().is_ok());
+        }
+    }
+}

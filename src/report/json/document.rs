@@ -1,0 +1,274 @@
+//! The types of the JSON document.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::VERSION;
+
+/// What became of a list of images, as image-syncer reports it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(title = "image-syncer report")]
+pub struct Document {
+    /// The version of this format. Fields may be added within a version; none goes or changes its meaning.
+    #[schemars(extend("const" = VERSION))]
+    pub version: u32,
+    /// The version of image-syncer that wrote it.
+    pub image_syncer: String,
+    /// `plan`: it says what would be done. `sync`: it was done.
+    #[schemars(extend("enum" = ["plan", "sync"]))]
+    pub mode: &'static str,
+    /// The exit code: 0 done, 1 blocked or failed, 3 conflict or policy violation, 4 only deferred, 130 and 143
+    /// interrupted.
+    #[schemars(extend("enum" = [0, 1, 3, 4, 130, 143]))]
+    pub exit_code: u8,
+    /// What ended the run before its time.
+    #[schemars(extend("enum" = ["SIGINT", "SIGTERM", "time-limit", null]))]
+    pub interrupted_by: Option<&'static str>,
+    /// Whether a conflict decides the exit code (`fail`) or not (`warn`).
+    #[schemars(extend("enum" = ["fail", "warn"]))]
+    pub on_tag_conflict: &'static str,
+    /// The digest of what was decided to be at the target.
+    pub plan_digest: String,
+    /// How long the run took, in milliseconds.
+    pub duration_ms: u64,
+    /// Requests that were sent again.
+    pub retries: u64,
+    /// The sums over all items.
+    pub totals: TotalsDocument,
+    /// What the lists' reader had to say.
+    pub warnings: Vec<WarningDocument>,
+    /// The images, in the order of the lists.
+    pub items: Vec<ItemDocument>,
+}
+
+/// The sums over all items.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Totals")]
+pub struct TotalsDocument {
+    /// All items.
+    pub items: usize,
+    /// How many items have each decision.
+    pub decisions: DecisionCounts,
+    /// How many items have each outcome.
+    pub outcomes: OutcomeCounts,
+    /// How many items are blocked or failed because the operator's policy does not allow them.
+    pub policy_violations: usize,
+    /// How many targets could not be looked at, in a plan.
+    pub targets_not_readable: usize,
+    /// Bytes of blobs that came from sources, those of failed copies included.
+    pub bytes_moved: u64,
+    /// Bytes that have to be moved; `null` if that is not known of all items that have to be copied.
+    pub bytes_to_move: Option<u64>,
+    /// What was moved for items that came to an end.
+    pub transfer: TransferDocument,
+    /// The companions that were read back at the target.
+    pub companions_proof: ProofDocument,
+}
+
+/// How many items have each decision.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct DecisionCounts {
+    /// The target lacks the image.
+    pub copy: usize,
+    /// The target has the image and lacks companions.
+    pub companions: usize,
+    /// The target has everything.
+    pub up_to_date: usize,
+    /// The tag may move, by the operator's policy, and has to.
+    #[serde(rename = "move")]
+    pub moves: usize,
+    /// The target's tag has other content.
+    pub conflict: usize,
+    /// It cannot be done.
+    pub blocked: usize,
+}
+
+/// How many items have each outcome.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct OutcomeCounts {
+    /// The image and its companions are at the target now.
+    pub copied: usize,
+    /// The image's missing companions are at the target now.
+    pub companions_copied: usize,
+    /// Everything was there.
+    pub up_to_date: usize,
+    /// The tag was moved, as the policy allows.
+    pub moved: usize,
+    /// The target has other content, which was left alone.
+    pub conflict: usize,
+    /// It could not be done.
+    pub blocked: usize,
+    /// It was tried and failed.
+    pub failed: usize,
+    /// It was put off to the next run.
+    pub deferred: usize,
+    /// The run ended before its turn, or only planned.
+    pub not_run: usize,
+}
+
+/// Something to say of a place in a list.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Warning")]
+pub struct WarningDocument {
+    /// The place.
+    pub location: LocationDocument,
+    /// What there is to say.
+    pub message: String,
+}
+
+/// A place in a list.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Location")]
+pub struct LocationDocument {
+    /// The file, as it was named.
+    pub file: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// Counted from 1, in characters.
+    pub column: u32,
+}
+
+/// An image of the list.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Item")]
+pub struct ItemDocument {
+    /// Where the list names it.
+    pub location: LocationDocument,
+    /// The image, as a full reference.
+    pub source: String,
+    /// Where it belongs, as a full reference.
+    pub target: String,
+    /// What was decided.
+    #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked"]))]
+    pub decision: &'static str,
+    /// How it ended. In a plan, `not-run` stands where something has to be done.
+    #[schemars(extend("enum" = ["copied", "companions-copied", "up-to-date", "moved", "conflict", "blocked",
+        "failed", "deferred", "not-run"]))]
+    pub outcome: &'static str,
+    /// Why it is a conflict, blocked or failed, where there is more to say than that.
+    pub cause: Option<CauseDocument>,
+    /// Why it was put off.
+    pub deferred_because: Option<String>,
+    /// The digest that the source's reference stands for.
+    pub source_digest: Option<String>,
+    /// The digest that belongs at the target; another one than the source's if only some platforms are
+    /// copied.
+    pub digest: Option<String>,
+    /// The digest that the target's tag had before the run.
+    pub target_digest: Option<String>,
+    /// What the image is.
+    pub media_type: Option<String>,
+    /// What the image runs on, as `os/architecture[/variant][:os.version]`; empty for artifacts and where
+    /// nobody had to look.
+    pub platforms: Vec<String>,
+    /// Bytes of the whole image without companions; `null` where nobody had to look.
+    pub bytes: Option<u64>,
+    /// Bytes that have to cross the wire for this item, companions included; `null` where nobody asked.
+    pub bytes_to_move: Option<u64>,
+    /// What was moved; `null` if nothing was tried.
+    pub transfer: Option<TransferDocument>,
+    /// Whether the image's own manifest has a signature, of whatever worth: `yes`, `no`, `children-only`, or
+    /// `not-looked-at`.
+    #[schemars(extend("enum" = ["yes", "no", "children-only", "not-looked-at"]))]
+    pub signed: &'static str,
+    /// What belongs to the image; `null` if nobody looked, empty if there is nothing.
+    pub companions: Option<Vec<CompanionDocument>>,
+    /// The companions that were read back at the target; `null` if none were copied.
+    pub companions_proof: Option<ProofDocument>,
+    /// What else there is to say.
+    pub remarks: Vec<RemarkDocument>,
+    /// How long it took, in milliseconds; `null` if nothing was tried.
+    pub duration_ms: Option<u64>,
+}
+
+/// Why something could not be done.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Cause")]
+pub struct CauseDocument {
+    /// `failure`: it failed or cannot be mirrored. `policy`: the operator does not allow it.
+    #[schemars(extend("enum" = ["failure", "policy"]))]
+    pub kind: &'static str,
+    /// Whose side it is on.
+    #[schemars(extend("enum" = ["source", "target"]))]
+    pub side: &'static str,
+    /// What was tried, to fit "failed to …".
+    pub operation: &'static str,
+    /// On what.
+    pub reference: String,
+    /// What went wrong, and what to do where that is known.
+    pub message: String,
+}
+
+/// Blobs and their bytes; manifests are counted, not weighed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Transfer")]
+pub struct TransferDocument {
+    /// Blobs that crossed the wire.
+    pub blobs_copied: u64,
+    /// Their bytes.
+    pub bytes_copied: u64,
+    /// Blobs that the target took over from another of its repositories.
+    pub blobs_mounted: u64,
+    /// Their bytes.
+    pub bytes_mounted: u64,
+    /// Blobs that the target's repository had.
+    pub blobs_present: u64,
+    /// Their bytes.
+    pub bytes_present: u64,
+    /// Manifests that were pushed, companions' included.
+    pub manifests_pushed: u64,
+}
+
+/// Something that belongs to an image without being part of it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Companion")]
+pub struct CompanionDocument {
+    /// What it is for.
+    #[schemars(extend("enum" = ["signature", "attestation", "sbom", "other"]))]
+    pub kind: &'static str,
+    /// Who made its format: `cosign`, `notation`, `sigstore bundle`, `SPDX`, or the artifact type.
+    pub format: String,
+    /// How many signatures, attestations or SBOMs it holds.
+    pub count: usize,
+    /// The digest of the manifest that it belongs to: the image, a child of it, or another companion.
+    pub subject: String,
+    /// How it hangs on its subject: by the name of a tag, or as an OCI 1.1 referrer.
+    #[schemars(extend("enum" = ["tag", "referrer"]))]
+    pub form: &'static str,
+    /// The tag, if it hangs by one.
+    pub tag: Option<String>,
+    /// Its own digest.
+    pub digest: String,
+    /// Bytes of its manifests and blobs, if it was to be copied.
+    pub bytes: Option<u64>,
+    /// How the target stood before the run: it lacked it, had it, had a part that may grow, had something else,
+    /// or could not be read; `gone` if the source lists it and does not have it.
+    #[schemars(extend("enum" = ["missing", "present", "grows", "differs", "unknown", "gone"]))]
+    pub standing: &'static str,
+    /// What the target's tag had, where that is part of it or something else.
+    pub target_digest: Option<String>,
+}
+
+/// Companions that were read back whole at the target: the manifest by its digest, its blobs there.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Proof")]
+pub struct ProofDocument {
+    /// How many the source has.
+    pub expected: usize,
+    /// How many of them were read back.
+    pub verified: usize,
+}
+
+/// Something worth a word that changes no decision.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Remark")]
+pub struct RemarkDocument {
+    /// What it is about.
+    #[schemars(extend("enum" = ["source-gone", "target-not-readable", "platforms-left-out", "foreign-layer",
+        "companions-skipped", "companion-conflict"]))]
+    pub code: &'static str,
+    /// The word.
+    pub message: String,
+}

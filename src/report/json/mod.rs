@@ -1,0 +1,268 @@
+//! The report as a versioned JSON document, for programs.
+//!
+//! The types of [`document`] are from the core's, so that the core can change and the document
+//! does not. A change that takes a field away, or gives it another meaning, needs a new [`VERSION`].
+//! `schemas/report.schema.json` is made from them.
+
+pub mod document;
+
+use document::{
+    CauseDocument, CompanionDocument, DecisionCounts, Document, ItemDocument, LocationDocument,
+    OutcomeCounts, ProofDocument, RemarkDocument, TotalsDocument, TransferDocument, WarningDocument,
+};
+
+use super::companions::{self, Signed};
+use super::{Entry, Interruption, Report, Status, Totals};
+use crate::config::{Diagnostic, Location};
+use crate::plan::{self, Companion, CompanionPlace, Decision, Standing};
+
+/// The version of the document.
+pub const VERSION: u32 = 1;
+
+/// The document's JSON Schema.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    // What is written always has all fields, so the schema says that they are all there.
+    schemars::generate::SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Document>()
+}
+
+impl Report {
+    /// The report as a JSON document, indented, with a line feed at its end.
+    #[must_use]
+    pub fn json(&self) -> String {
+        // Strings, numbers, lists and structures: nothing in the document can fail to be written.
+        let mut text = serde_json::to_string_pretty(&self.document()).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// The document that [`Report::json`] writes.
+    #[must_use]
+    pub fn document(&self) -> Document {
+        Document {
+            version: VERSION,
+            image_syncer: self.run.version.clone(),
+            mode: self.run.mode.word(),
+            exit_code: self.verdict().exit_code(),
+            interrupted_by: self.run.interruption.map(Interruption::word),
+            on_tag_conflict: self.run.on_tag_conflict.word(),
+            plan_digest: self.plan.digest.to_string(),
+            duration_ms: millis(self.run.duration),
+            retries: self.run.retries,
+            totals: totals(self, &self.totals()),
+            warnings: self.warnings.iter().map(WarningDocument::from).collect(),
+            items: self.entries().map(ItemDocument::from).collect(),
+        }
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
+    let mut decisions = DecisionCounts::default();
+    for item in &report.plan.items {
+        *match item.decision {
+            Decision::Copy => &mut decisions.copy,
+            Decision::Companions => &mut decisions.companions,
+            Decision::UpToDate => &mut decisions.up_to_date,
+            Decision::Move => &mut decisions.moves,
+            Decision::Conflict => &mut decisions.conflict,
+            Decision::Blocked(_) => &mut decisions.blocked,
+        } += 1;
+    }
+    let count = |status| totals.count(status);
+    let outcomes = OutcomeCounts {
+        copied: count(Status::Copied),
+        companions_copied: count(Status::CompanionsCopied),
+        up_to_date: count(Status::UpToDate),
+        moved: count(Status::Moved),
+        conflict: count(Status::Conflict),
+        blocked: count(Status::Blocked),
+        failed: count(Status::Failed),
+        deferred: count(Status::Deferred),
+        not_run: count(Status::NotRun)
+            + count(Status::Copy)
+            + count(Status::Companions)
+            + count(Status::Move),
+    };
+    TotalsDocument {
+        items: totals.items,
+        decisions,
+        outcomes,
+        policy_violations: totals.policy_violations,
+        targets_not_readable: totals.targets_not_readable,
+        bytes_moved: report.run.bytes_moved,
+        bytes_to_move: (!totals.bytes_to_move_incomplete).then_some(totals.bytes_to_move),
+        transfer: (&totals.transfer).into(),
+        companions_proof: (&totals.proof).into(),
+    }
+}
+
+impl From<&Location> for LocationDocument {
+    fn from(location: &Location) -> Self {
+        Self { file: location.file.to_string(), line: location.line, column: location.column }
+    }
+}
+
+impl From<&Diagnostic> for WarningDocument {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        Self { location: (&diagnostic.location).into(), message: diagnostic.message.clone() }
+    }
+}
+
+impl From<Entry<'_>> for ItemDocument {
+    fn from(entry: Entry<'_>) -> Self {
+        let item = entry.item;
+        let text = |digest: &Option<crate::oci::Digest>| digest.as_ref().map(ToString::to_string);
+        Self {
+            location: (&item.location).into(),
+            source: item.source.to_string(),
+            target: item.target.to_string(),
+            decision: item.decision.word(),
+            outcome: entry.outcome_word(),
+            cause: entry.cause().map(CauseDocument::from),
+            deferred_because: entry.deferral().map(ToOwned::to_owned),
+            source_digest: text(&item.source_digest),
+            digest: text(&item.digest),
+            target_digest: text(&item.target_digest),
+            media_type: item.media_type.as_ref().map(ToString::to_string),
+            platforms: item.platforms.iter().map(ToString::to_string).collect(),
+            bytes: item.bytes,
+            bytes_to_move: item.bytes_to_move,
+            transfer: entry.result.map(|result| (&result.transfer).into()),
+            signed: match companions::summary(item).signed {
+                Signed::NotLookedAt => "not-looked-at",
+                Signed::No => "no",
+                Signed::ChildrenOnly => "children-only",
+                Signed::Yes => "yes",
+            },
+            companions: item
+                .companions
+                .as_ref()
+                .map(|companions| companions.iter().map(CompanionDocument::from).collect()),
+            companions_proof: entry.result.and_then(|result| result.proof.as_ref()).map(ProofDocument::from),
+            remarks: entry.remarks().map(RemarkDocument::from).collect(),
+            duration_ms: entry.result.map(|result| millis(result.duration)),
+        }
+    }
+}
+
+impl From<&plan::Cause> for CauseDocument {
+    fn from(cause: &plan::Cause) -> Self {
+        Self {
+            kind: match cause.kind {
+                plan::CauseKind::Failure => "failure",
+                plan::CauseKind::Policy => "policy",
+            },
+            side: cause.side.word(),
+            operation: cause.operation,
+            reference: cause.reference.clone(),
+            message: cause.message.clone(),
+        }
+    }
+}
+
+impl From<&plan::Transfer> for TransferDocument {
+    fn from(transfer: &plan::Transfer) -> Self {
+        Self {
+            blobs_copied: transfer.blobs_copied,
+            bytes_copied: transfer.bytes_copied,
+            blobs_mounted: transfer.blobs_mounted,
+            bytes_mounted: transfer.bytes_mounted,
+            blobs_present: transfer.blobs_present,
+            bytes_present: transfer.bytes_present,
+            manifests_pushed: transfer.manifests_pushed,
+        }
+    }
+}
+
+impl From<&plan::Proof> for ProofDocument {
+    fn from(proof: &plan::Proof) -> Self {
+        Self { expected: proof.expected, verified: proof.verified }
+    }
+}
+
+impl From<&plan::Remark> for RemarkDocument {
+    fn from(remark: &plan::Remark) -> Self {
+        Self { code: remark.kind.word(), message: remark.message.clone() }
+    }
+}
+
+impl From<&Companion> for CompanionDocument {
+    fn from(companion: &Companion) -> Self {
+        let (form, tag) = match &companion.place {
+            CompanionPlace::Tag(tag) => ("tag", Some(tag.to_string())),
+            CompanionPlace::Referrer => ("referrer", None),
+        };
+        let (standing, found) = match &companion.standing {
+            Standing::Missing => ("missing", None),
+            Standing::Present => ("present", None),
+            Standing::Grows { from } => ("grows", Some(from)),
+            Standing::Differs { found } => ("differs", Some(found)),
+            Standing::Unknown => ("unknown", None),
+            Standing::Gone => ("gone", None),
+        };
+        Self {
+            kind: companion.kind.word(),
+            format: companion.format.clone(),
+            count: companion.count,
+            subject: companion.subject.to_string(),
+            form,
+            tag,
+            digest: companion.digest.to_string(),
+            bytes: companion.graph.as_ref().map(|graph| graph.bytes()),
+            standing,
+            target_digest: found.map(ToString::to_string),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{rich_plan, rich_sync, sync_report};
+
+    const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/report.schema.json");
+
+    #[test]
+    fn the_schema_in_the_repository_is_current() {
+        let current = format!("{}\n", serde_json::to_string_pretty(&schema()).expect("a schema"));
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            std::fs::write(CHECKED_IN, &current).expect("written");
+        }
+        let checked_in = std::fs::read_to_string(CHECKED_IN).unwrap_or_default();
+        assert_eq!(checked_in, current, "run the tests with UPDATE_SCHEMAS=1 and commit the schema");
+    }
+
+    #[test]
+    fn reports_are_as_the_schema_says() {
+        let schema = serde_json::to_value(schema()).expect("a schema");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let mut interrupted = rich_sync();
+        interrupted.run.interruption = Some(Interruption::Terminate);
+        for report in [rich_plan(), rich_sync(), interrupted, sync_report(vec![])] {
+            let document: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
+            let faults: Vec<String> =
+                validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
+            assert!(faults.is_empty(), "{faults:?}");
+        }
+        let broken: serde_json::Value =
+            serde_json::from_str(&rich_sync().json().replace("\"up-to-date\"", "\"fine\"")).expect("JSON");
+        assert!(!validator.is_valid(&broken), "the schema lets anything pass");
+    }
+
+    #[test]
+    fn a_rich_sync() {
+        insta::assert_snapshot!("sync", rich_sync().json());
+    }
+
+    #[test]
+    fn a_rich_plan() {
+        insta::assert_snapshot!("plan", rich_plan().json());
+    }
+}

@@ -1,0 +1,92 @@
+//! What became of a list: one [`Report`], and its views.
+//!
+//! A report is a plan, the results of a sync if there was one, and a few facts of the run. All that the
+//! views say is derived from these, so that JSON, Markdown, the terminal and the exit code cannot
+//! disagree. Data → bytes, no I/O: where the bytes go is decided elsewhere.
+//!
+//! All text that came from outside is escaped for where it goes: the rules are in [`text`] for terminals
+//! and in [`markdown`] for GitHub.
+
+pub mod companions;
+mod diagnostics;
+mod entry;
+mod explanation;
+pub mod json;
+pub mod markdown;
+mod run;
+mod status;
+mod summary;
+pub mod terminal;
+pub mod text;
+mod totals;
+pub mod units;
+mod verdict;
+
+#[cfg(test)]
+mod sample;
+
+pub use diagnostics::diagnostics;
+pub use entry::Entry;
+pub use explanation::{Advice, Explanation};
+pub use run::{Interruption, Mode, OnTagConflict, Run};
+pub use status::{Status, Tone};
+pub use terminal::{Ink, Look, finished};
+pub use totals::Totals;
+pub use verdict::Verdict;
+
+use crate::config::Diagnostic;
+use crate::plan::{self, Plan};
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// A table and a summary for people at a terminal.
+    #[default]
+    Text,
+    /// The versioned document for programs.
+    Json,
+    /// GitHub's Markdown.
+    Markdown,
+}
+
+/// What is to become, or became, of a list.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The facts of the run.
+    pub run: Run,
+    /// What was decided.
+    pub plan: Plan,
+    /// What became of the plan's items, in their order. `None` if the run only planned.
+    pub results: Option<Vec<plan::Result>>,
+    /// What the lists' reader had to say.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// The items with their results, in the list's order. An item of a sync that has no result was not run.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.plan.items.iter().enumerate().map(|(index, item)| Entry {
+            item,
+            result: self.results.as_ref().and_then(|results| results.get(index)),
+            mode: self.run.mode,
+        })
+    }
+
+    /// The entries in the order of their weight: conflicts and failures first, what was there last.
+    #[must_use]
+    pub fn entries_by_weight(&self) -> Vec<Entry<'_>> {
+        let mut entries: Vec<Entry<'_>> = self.entries().collect();
+        entries.sort_by_key(Entry::status);
+        entries
+    }
+
+    /// The report in one of its forms. `look` is for the text alone.
+    #[must_use]
+    pub fn render(&self, format: Format, look: Look) -> String {
+        match format {
+            Format::Text => self.terminal(look),
+            Format::Json => self.json(),
+            Format::Markdown => self.markdown(usize::MAX),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The facts of a run that no plan knows.
+
+use std::time::Duration;
+
+/// What a report says of the run as a whole.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Whether anything was to be written.
+    pub mode: Mode,
+    /// The program's version.
+    pub version: String,
+    /// From the first request to the last.
+    pub duration: Duration,
+    /// Requests that were sent again.
+    pub retries: u64,
+    /// Bytes of blobs that came from sources, those of failed copies included.
+    pub bytes_moved: u64,
+    /// Whether a conflict decides the exit code.
+    pub on_tag_conflict: OnTagConflict,
+    /// What ended the run before its time.
+    pub interruption: Option<Interruption>,
+}
+
+/// Whether a run writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It says what it would do.
+    Plan,
+    /// It does it.
+    Sync,
+}
+
+impl Mode {
+    /// `plan` or `sync`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Sync => "sync",
+        }
+    }
+}
+
+/// What a conflict means for the exit code. Nothing is overwritten either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum OnTagConflict {
+    /// A conflict fails the run (exit code 3).
+    #[default]
+    Fail,
+    /// A conflict is reported and does not decide the exit code.
+    Warn,
+}
+
+impl OnTagConflict {
+    /// `fail` or `warn`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Warn => "warn",
+        }
+    }
+}
+
+/// What ended a run before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// SIGINT: someone pressed Ctrl-C, or a workflow was cancelled.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// The run's own time limit.
+    TimeLimit,
+}
+
+impl Interruption {
+    /// `SIGINT`, `SIGTERM` or `time-limit`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+            Self::TimeLimit => "time-limit",
+        }
+    }
+
+    /// How the run ended, as a sentence without its full stop.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Interrupt => "The run was interrupted (SIGINT)",
+            Self::Terminate => "The run was ended (SIGTERM)",
+            Self::TimeLimit => "The run's time limit was reached",
+        }
+    }
+}

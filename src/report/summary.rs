@@ -1,0 +1,135 @@
+//! The sentences that every view begins or ends with.
+
+use super::units::{bytes, count, duration};
+use super::{Mode, OnTagConflict, Report, Status, Totals, Verdict};
+
+/// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.
+pub(super) fn headline(report: &Report, totals: &Totals) -> String {
+    let images = count(totals.items as u64, "image", "images");
+    if totals.items == 0 {
+        return "Nothing to do: the list has no images".to_owned();
+    }
+    if totals.count(Status::UpToDate) == totals.items && report.run.interruption.is_none() {
+        return match totals.items {
+            1 => "Nothing to do: the image is up to date".to_owned(),
+            _ => format!("Nothing to do: all {images} are up to date"),
+        };
+    }
+    let name = match report.run.mode {
+        Mode::Plan => "Plan",
+        Mode::Sync => "Sync",
+    };
+    format!("{name}: {}", tally(totals).map(|(_, text)| text).collect::<Vec<_>>().join(", "))
+}
+
+/// How many stand how, as texts, without those that are none.
+pub(super) fn tally(totals: &Totals) -> impl Iterator<Item = (Status, String)> {
+    totals.statuses.iter().map(|(status, number)| (*status, status.count(*number)))
+}
+
+/// What was moved, or would be, in parts to be joined: `412.3 MiB moved`, `96.0 MiB mounted`.
+pub(super) fn volume(report: &Report, totals: &Totals) -> Vec<String> {
+    let transfer = &totals.transfer;
+    let mut parts = Vec::new();
+    match report.run.mode {
+        Mode::Plan => {
+            let at_least = if totals.bytes_to_move_incomplete { "at least " } else { "" };
+            parts.push(format!("{at_least}{} to move", bytes(totals.bytes_to_move)));
+        }
+        Mode::Sync => {
+            parts.push(format!("{} moved", bytes(report.run.bytes_moved)));
+            parts.push(format!("{} mounted", bytes(transfer.bytes_mounted)));
+            parts.push(format!("{} skipped (already there)", bytes(transfer.bytes_present)));
+        }
+    }
+    if totals.proof.expected > 0 {
+        let proof = totals.proof;
+        parts.push(format!("{} of {} companions read back", proof.verified, proof.expected));
+    }
+    if totals.targets_not_readable > 0 {
+        parts.push(count(totals.targets_not_readable as u64, "target not readable", "targets not readable"));
+    }
+    if report.run.retries > 0 {
+        parts.push(count(report.run.retries, "retry", "retries"));
+    }
+    parts.push(duration(report.run.duration));
+    parts
+}
+
+/// What the exit code means, as a sentence without its full stop. `None` if all is well.
+pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
+    let verdict = report.verdict();
+    let conflicts = totals.count(Status::Conflict);
+    let reason = match verdict {
+        Verdict::Done if conflicts > 0 && report.run.on_tag_conflict == OnTagConflict::Warn => {
+            return Some("Exit code 0: conflicts only warn, as asked for".to_owned());
+        }
+        Verdict::Done | Verdict::Invalid => return None,
+        Verdict::Interrupted | Verdict::Terminated => report
+            .run
+            .interruption
+            .map_or_else(String::new, |how| format!("{}, this is what was done", how.sentence())),
+        Verdict::Deferred => "all is well but for what was put off to the next run".to_owned(),
+        Verdict::Failed => match report.run.interruption {
+            Some(how) => how.sentence().to_owned(),
+            None => tally(totals)
+                .filter(|(status, _)| matches!(status, Status::Failed | Status::Blocked | Status::NotRun))
+                .map(|(_, text)| text)
+                .collect::<Vec<_>>()
+                .join(", "),
+        },
+        Verdict::Conflict if conflicts == 0 => "the policy does not allow an image".to_owned(),
+        Verdict::Conflict => "a tag is in conflict, and nothing was overwritten".to_owned(),
+    };
+    Some(format!("Exit code {}: {}", verdict.exit_code(), lowercase_first(&reason)))
+}
+
+fn lowercase_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// What all targets of a report begin with, up to and with a `/`; empty if they have nothing in common.
+pub(super) fn common_prefix(report: &Report) -> String {
+    let mut targets = report.plan.items.iter().map(|item| item.target.to_string());
+    let Some(mut prefix) = targets.next() else { return String::new() };
+    prefix.truncate(prefix.rfind('/').map_or(0, |slash| slash + 1));
+    for target in targets {
+        while !target.starts_with(&prefix) {
+            prefix.pop();
+            prefix.truncate(prefix.rfind('/').map_or(0, |slash| slash + 1));
+        }
+    }
+    prefix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Outcome;
+    use crate::report::sample::{report_of, sync_report};
+
+    #[test]
+    fn nothing_to_do_is_said_so() {
+        for (count, text) in [
+            (0, "Nothing to do: the list has no images"),
+            (1, "Nothing to do: the image is up to date"),
+            (1200, "Nothing to do: all 1,200 images are up to date"),
+        ] {
+            let report = sync_report(vec![Outcome::UpToDate; count]);
+            assert_eq!(headline(&report, &report.totals()), text);
+            assert_eq!(verdict(&report, &report.totals()), None);
+        }
+    }
+
+    #[test]
+    fn the_common_prefix_ends_at_a_slash() {
+        let check = |repositories: &[&str], expected: &str| {
+            assert_eq!(common_prefix(&report_of(repositories)), expected);
+        };
+        check(&[], "");
+        check(&["mirror/app"], "registry.example.com/mirror/");
+        check(&["mirror/app", "mirror/apple/pie"], "registry.example.com/mirror/");
+        check(&["mirror/app", "mirrored/app"], "registry.example.com/");
+    }
+}

@@ -1,0 +1,61 @@
+//! The sums of a report.
+
+use std::collections::BTreeMap;
+
+use super::{Report, Status};
+use crate::plan::{Decision, Proof, RemarkKind, Transfer};
+
+/// The sums of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// All entries.
+    pub items: usize,
+    /// How many stand how, in the order of reports; none are left out.
+    pub statuses: BTreeMap<Status, usize>,
+    /// How many are blocked or failed by the operator's policy.
+    pub policy_violations: usize,
+    /// How many targets could not be looked at.
+    pub targets_not_readable: usize,
+    /// What was moved for all of them.
+    pub transfer: Transfer,
+    /// The companions that were read back.
+    pub proof: Proof,
+    /// Bytes that have to be moved, as far as they are known.
+    pub bytes_to_move: u64,
+    /// Whether nobody knows how much an entry that has to be copied would move.
+    pub bytes_to_move_incomplete: bool,
+}
+
+impl Report {
+    /// The sums.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for entry in self.entries() {
+            totals.items += 1;
+            *totals.statuses.entry(entry.status()).or_default() += 1;
+            totals.policy_violations += usize::from(entry.violates_policy());
+            totals.targets_not_readable +=
+                usize::from(entry.remarks().any(|remark| remark.kind == RemarkKind::TargetNotReadable));
+            totals.bytes_to_move += entry.item.bytes_to_move.unwrap_or(0);
+            totals.bytes_to_move_incomplete |= entry.item.bytes_to_move.is_none()
+                && matches!(entry.item.decision, Decision::Copy | Decision::Companions | Decision::Move);
+            if let Some(result) = entry.result {
+                totals.transfer += result.transfer;
+            }
+            if let Some(proof) = entry.result.and_then(|result| result.proof) {
+                totals.proof.expected += proof.expected;
+                totals.proof.verified += proof.verified;
+            }
+        }
+        totals
+    }
+}
+
+impl Totals {
+    /// How many stand so.
+    #[must_use]
+    pub fn count(&self, status: Status) -> usize {
+        self.statuses.get(&status).copied().unwrap_or(0)
+    }
+}

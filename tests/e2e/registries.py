@@ -1,0 +1,125 @@
+"""Registries on free loopback ports, each with its content in a folder of its own.
+
+Two peers take part: Debian's docker-registry 2.8, which has no referrers API, and olareg, which has one and
+refuses a manifest whose blobs or children are missing. Our own `serve` is the third.
+"""
+
+import http.client
+import json
+import time
+
+from client import Client
+from harness import Failure, free_port
+
+READY_WITHIN = 20
+
+
+class Registry:
+    """A running registry: `host` for references, `client` for requests of the tests themselves."""
+
+    kind = ""
+    has_referrers_api = True
+
+    def __init__(self, workplace):
+        self._workplace = workplace
+        self.folder = workplace.fresh_folder(self.kind)
+        self._log = self.folder.with_suffix(".log")
+        for attempt in range(3):
+            # Between choosing a free port and listening on it somebody else may take it.
+            self.host = f"127.0.0.1:{free_port()}"
+            self._process = workplace.start(self._arguments(), self._log)
+            try:
+                self._wait_until_ready()
+                break
+            except Failure:
+                workplace.stop(self._process)
+                if attempt == 2:
+                    raise
+        self.client = Client(self.host)
+
+    def _arguments(self):
+        raise NotImplementedError
+
+    def _wait_until_ready(self):
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline and self._process.poll() is None:
+            connection = http.client.HTTPConnection(self.host, timeout=2)
+            try:
+                connection.request("GET", "/v2/")
+                if connection.getresponse().status == 200:
+                    return
+            except OSError:
+                pass
+            finally:
+                connection.close()
+            time.sleep(0.05)
+        log = self._log.read_text(errors="replace")[-2000:]
+        raise Failure(f"{self.kind} at {self.host} did not get ready:\n{log}")
+
+    def close(self):
+        self.client.close()
+        self._workplace.stop(self._process)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class DockerRegistry(Registry):
+    """Debian's docker-registry, with deletes, and with layers that have `urls`, which it refuses by default."""
+
+    kind = "docker-registry"
+    has_referrers_api = False
+
+    def _arguments(self):
+        settings = {
+            "version": "0.1",
+            "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self.folder)},
+                "delete": {"enabled": True},
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
+            "http": {"addr": self.host, "secret": "not a secret: it only signs upload states"},
+            "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
+        }
+        # JSON is YAML.
+        configuration = self.folder.with_suffix(".yml")
+        configuration.write_text(json.dumps(settings, indent=2))
+        return ["docker-registry", "serve", configuration]
+
+
+class Olareg(Registry):
+    """olareg with its strict defaults, plus deletes and without garbage collection."""
+
+    kind = "olareg"
+
+    def _arguments(self):
+        address, port = self.host.split(":")
+        return [
+            "olareg", "serve", "--addr", address, "--port", port, "--dir", self.folder,
+            "--api-delete", "--api-blob-delete", "--gc-frequency", "-1s",
+        ]  # fmt: skip
+
+
+class ServeMemory(Registry):
+    """Our own `serve --memory`."""
+
+    kind = "serve-memory"
+
+    def _arguments(self):
+        return [self._workplace.binary, "serve", "--memory", "--listen", self.host]
+
+
+class ServeLayout(Registry):
+    """Our own `serve --root DIR`."""
+
+    kind = "serve-layout"
+
+    def _arguments(self):
+        return [self._workplace.binary, "serve", "--root", self.folder, "--listen", self.host]
+
+
+PEERS = (DockerRegistry, Olareg)
