@@ -155,6 +155,18 @@ async fn a_file_that_lost_its_end_is_no_blob() {
 }
 
 #[tokio::test]
+async fn a_file_that_rotted_is_replaced_when_sent_again() {
+    let (_folder, layout) = new();
+    let file = layout.inner.folder.blob_path(&blob(b"layer").digest);
+    image(&layout, b"layer").await;
+    fs::write(&file, "l4yer").expect("written");
+    let pieces = Pieces(vec![b"layer"], None);
+    let placed = layout.push_blob(&repository("a"), &blob(b"layer"), Push::Again, &pieces).await;
+    assert_eq!(placed.expect("pushed"), Placed::Uploaded);
+    assert_eq!(fs::read(&file).expect("a file"), b"layer");
+}
+
+#[tokio::test]
 async fn a_manifest_is_refused_while_its_content_is_missing() {
     let (_folder, layout) = new();
     let a = repository("a");
