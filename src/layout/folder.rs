@@ -173,7 +173,8 @@ impl Folder {
         read(&self.blob_path(digest), limit)
     }
 
-    /// Gives a whole file that is on the disk its name as a blob.
+    /// Gives a whole file that is on the disk its name as a blob. The file stays open until then: closed, it
+    /// would be one that nobody holds.
     pub(super) fn keep_blob(&self, file: TempPath, digest: &Digest) -> io::Result<()> {
         file.persist(self.blob_path(digest)).map_err(|error| error.error)
     }
@@ -191,7 +192,9 @@ impl Folder {
     fn write(&self, mut file: NamedTempFile, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        self.keep_blob(file.into_temp_path(), digest)
+        // The open file holds the lock, which is needed until the file has its name.
+        let (_open, path) = file.into_parts();
+        self.keep_blob(path, digest)
     }
 
     /// Deletes a blob, if it is there.

@@ -9,7 +9,6 @@ use super::*;
 use crate::oci::MediaType;
 
 const IF_MISSING: Push<'static> = Push::IfMissing { mount_from: None };
-
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Gives the same pieces each time, and then an error if there is one.
@@ -153,6 +152,18 @@ async fn a_file_that_lost_its_end_is_no_blob() {
     let pieces = Pieces(vec![b"layer"], None);
     layout.push_blob(&a, &blob(b"layer"), IF_MISSING, &pieces).await.expect("pushed");
     assert!(layout.has_blob(&a, &blob(b"layer")).await.expect("read"));
+}
+
+#[tokio::test]
+async fn a_file_that_rotted_is_replaced_when_sent_again() {
+    let (_folder, layout) = new();
+    let file = layout.inner.folder.blob_path(&blob(b"layer").digest);
+    image(&layout, b"layer").await;
+    fs::write(&file, "l4yer").expect("written");
+    let pieces = Pieces(vec![b"layer"], None);
+    let placed = layout.push_blob(&repository("a"), &blob(b"layer"), Push::Again, &pieces).await;
+    assert_eq!(placed.expect("pushed"), Placed::Uploaded);
+    assert_eq!(fs::read(&file).expect("a file"), b"layer");
 }
 
 #[tokio::test]

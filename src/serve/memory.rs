@@ -373,6 +373,8 @@ mod tests {
     use super::*;
     use crate::store::BlobOrigin;
 
+    const IF_MISSING: Push<'static> = Push::IfMissing { mount_from: None };
+
     struct Origin(&'static [u8]);
 
     #[async_trait]
@@ -396,10 +398,7 @@ mod tests {
         let memory = Memory::new();
         let (a, b) = (repository("a"), repository("b"));
         let layer = blob(b"layer");
-        let wrong = memory
-            .push_blob(&a, &layer, Push::IfMissing { mount_from: None }, &Origin(b"lay3r"))
-            .await
-            .expect_err("refused");
+        let wrong = memory.push_blob(&a, &layer, IF_MISSING, &Origin(b"lay3r")).await.expect_err("refused");
         assert_eq!(wrong.kind, StoreErrorKind::Corrupt);
         assert!(!memory.has_blob(&a, &layer).await.expect("read"));
 
