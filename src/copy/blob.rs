@@ -110,11 +110,7 @@ impl Ledger {
 
 impl Passage<'_> {
     /// Sees to it that the target has the blob. A failure is put on the side that failed.
-    pub(super) async fn push(
-        self,
-        blob: &Descriptor,
-        push: Push<'_>,
-    ) -> Result<Placed, Cause> {
+    pub(super) async fn push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Cause> {
         let origin = Origin { passage: self, blob, failure: Arc::default() };
         let placed = self.target.push_blob(self.to, blob, push, &origin).await;
         placed.map_err(|error| {

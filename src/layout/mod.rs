@@ -27,7 +27,8 @@ use tokio_util::io::ReaderStream;
 
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
+    verified,
 };
 
 pub use incoming::Incoming;

@@ -8,24 +8,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use url::Url;
 
+use super::answer::Answer;
 use super::auth::{Auth, Scope};
-use super::error::{Refusal, clean, unreachable};
+use super::error::unreachable;
 use super::retry::{RetryPolicy, is_transient, retry_after};
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
 const REDIRECTS: usize = 5;
-
-/// The most that is read of a body that only explains an error.
-const ERROR_BODY: usize = 16 * 1024;
 
 /// How long a registry may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,101 +123,6 @@ impl Call {
     }
 }
 
-/// An answer. It holds its place in the registry's limit until it is read or dropped.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// Where it came from, after redirects.
-    pub(super) url: Url,
-    operation: &'static str,
-    reference: String,
-    host: String,
-    idle: Duration,
-    response: reqwest::Response,
-    slot: Option<OwnedSemaphorePermit>,
-}
-
-impl Answer {
-    /// A header as text.
-    pub(super) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The whole body, which must not be longer than `limit` bytes.
-    pub(super) async fn bytes(self, limit: usize) -> Result<Bytes, StoreError> {
-        let too_large = |operation, reference: &str| {
-            let message = format!("the answer is longer than {limit} bytes, the most that is accepted");
-            StoreError::new(operation, reference, StoreErrorKind::TooLarge, message)
-        };
-        let (operation, reference) = (self.operation, self.reference.clone());
-        let announced = self.header(CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(too_large(operation, &reference));
-        }
-        let mut all = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
-        let mut stream = self.stream();
-        while let Some(piece) = stream.next().await {
-            let piece = piece?;
-            if all.len() + piece.len() > limit {
-                return Err(too_large(operation, &reference));
-            }
-            all.extend_from_slice(&piece);
-        }
-        Ok(all.freeze())
-    }
-
-    /// The beginning of a body that explains an error; empty if it cannot be read.
-    pub(super) async fn error_body(self) -> Vec<u8> {
-        let mut stream = self.stream();
-        let mut all = Vec::new();
-        while let Some(Ok(piece)) = stream.next().await {
-            let room = ERROR_BODY - all.len();
-            all.extend_from_slice(&piece[..piece.len().min(room)]);
-            if all.len() >= ERROR_BODY {
-                break;
-            }
-        }
-        all
-    }
-
-    /// The answer as an error of the call that it answers.
-    pub(super) async fn into_error(self) -> StoreError {
-        let (operation, reference, host, status) =
-            (self.operation, self.reference.clone(), self.host.clone(), self.status);
-        if status.is_success() || status.is_redirection() {
-            let message = format!("{host} answered {status}, which is not an answer to this");
-            return StoreError::new(operation, reference, StoreErrorKind::Other, message);
-        }
-        Refusal::parse(&self.error_body().await).error(operation, &reference, &host, status)
-    }
-
-    /// The body, piece by piece. A silence that is too long ends it with an error.
-    pub(super) fn stream(self) -> BlobStream {
-        let Self { operation, reference, host, idle, response, slot, .. } = self;
-        let body = Box::pin(response.bytes_stream());
-        let state = Some((body, slot));
-        Box::pin(futures::stream::unfold(state, move |state| {
-            let (reference, host) = (reference.clone(), host.clone());
-            async move {
-                let (mut body, slot) = state?;
-                match timeout(idle, body.next()).await {
-                    Ok(Some(Ok(piece))) => Some((Ok(piece), Some((body, slot)))),
-                    Ok(None) => None,
-                    Ok(Some(Err(error))) => {
-                        Some((Err(unreachable(operation, &reference, &host, &error)), None))
-                    }
-                    Err(_) => {
-                        let message = format!("{host} sent nothing for {} s", idle.as_secs_f32());
-                        let kind = StoreErrorKind::Unavailable;
-                        Some((Err(StoreError::new(operation, &reference, kind, message)), None))
-                    }
-                }
-            }
-        }))
-    }
-}
-
 impl Client {
     /// The URL of a path below `/v2/`.
     pub(super) fn url(&self, path: &str) -> Url {
@@ -233,9 +137,46 @@ impl Client {
         self.retrying(call, true).await
     }
 
-    /// Sends a request to a token service: retries, but no login of its own.
-    pub(super) async fn send_unauthenticated(&self, call: &Call) -> Result<Answer, StoreError> {
-        Box::pin(self.retrying(call, false)).await
+    /// Sends a request and reads the body of a 200, of `limit` bytes at the most; of any other answer the
+    /// body is left. A body that breaks off is asked for again.
+    pub(super) async fn fetch(&self, call: &Call, limit: usize) -> Result<(Answer, Bytes), StoreError> {
+        self.fetching(call, limit, true).await
+    }
+
+    /// As [`Self::fetch`], from a token service: without a login of its own.
+    /// Boxed, since the login of a request is itself a request.
+    pub(super) fn fetch_unauthenticated<'a>(
+        &'a self,
+        call: &'a Call,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<(Answer, Bytes), StoreError>> {
+        Box::pin(self.fetching(call, limit, false))
+    }
+
+    async fn fetching(
+        &self,
+        call: &Call,
+        limit: usize,
+        with_login: bool,
+    ) -> Result<(Answer, Bytes), StoreError> {
+        let mut delays = self.retry.delays();
+        loop {
+            let mut answer = self.retrying(call, with_login).await?;
+            if answer.status != StatusCode::OK {
+                return Ok((answer, Bytes::new()));
+            }
+            let error = match answer.read(limit).await {
+                Ok(body) => return Ok((answer, body)),
+                Err(error) => error,
+            };
+            drop(answer);
+            let transient = error.kind == StoreErrorKind::Unavailable;
+            let Some(pause) = delays.next().filter(|pause| transient && self.in_time(*pause)) else {
+                return Err(error);
+            };
+            self.traffic.retries.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Sends a request whose body streams from elsewhere, once: a stream cannot be sent again.
@@ -275,7 +216,7 @@ impl Client {
 
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
         let request = self.request(call, &call.url, None);
-        let response = self.head_of_answer(call, request, self.patience.idle).await?;
+        let response = self.head_of_answer(call, &call.url, request, self.patience.idle).await?;
         Ok(self.answer(call, call.url.clone(), response, None))
     }
 
@@ -300,7 +241,7 @@ impl Client {
                 if at_home { self.auth.authorization(self, &call.scopes).await? } else { None };
             let request = self.request(call, &url, authorization.as_ref());
             let response = match stream {
-                None => self.head_of_answer(call, request, self.patience.idle).await?,
+                None => self.head_of_answer(call, &url, request, self.patience.idle).await?,
                 Some((size, origin)) => {
                     let body = origin.open().await?;
                     self.head_of_upload(call, request, size, body).await?
@@ -357,14 +298,15 @@ impl Client {
     async fn head_of_answer(
         &self,
         call: &Call,
+        url: &Url,
         request: reqwest::RequestBuilder,
         patience: Duration,
     ) -> Result<reqwest::Response, StoreError> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
         match timeout(patience, request.send()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.host, &error)),
-            Err(_) => Err(self.silent(call, patience)),
+            Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.name_of(url), &error)),
+            Err(_) => Err(self.silent(call, url, patience)),
         }
     }
 
@@ -395,18 +337,19 @@ impl Client {
             match timeout(patience, &mut send).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => {
-                    return Err(unreachable(call.operation, &call.reference, &self.host, &error));
+                    let host = self.name_of(&call.url);
+                    return Err(unreachable(call.operation, &call.reference, &host, &error));
                 }
                 Err(_) if progress.load(Ordering::Relaxed) > before => {
                     before = progress.load(Ordering::Relaxed);
                 }
-                Err(_) => return Err(self.silent(call, patience)),
+                Err(_) => return Err(self.silent(call, &call.url, patience)),
             }
         }
     }
 
-    fn silent(&self, call: &Call, patience: Duration) -> StoreError {
-        let message = format!("{} did not answer within {} s", self.host, patience.as_secs_f32());
+    fn silent(&self, call: &Call, url: &Url, patience: Duration) -> StoreError {
+        let message = format!("{} did not answer within {} s", self.name_of(url), patience.as_secs_f32());
         call.error(StoreErrorKind::Unavailable, message)
     }
 
@@ -417,17 +360,29 @@ impl Client {
         response: reqwest::Response,
         slot: Option<OwnedSemaphorePermit>,
     ) -> Answer {
-        Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            url,
-            operation: call.operation,
-            reference: call.reference.clone(),
-            host: self.host.clone(),
-            idle: self.patience.idle,
-            response,
-            slot,
+        let host = self.name_of(&url);
+        Answer::new(call, url, host, self.patience.idle, response, slot)
+    }
+
+    /// Who is at a URL, for messages: the registry, or the other host that it led to.
+    fn name_of(&self, url: &Url) -> String {
+        if same_origin(url, &self.base) {
+            return self.host.clone();
         }
+        let host = url.host_str().unwrap_or_default();
+        url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// A URL that the registry named. One behind a proxy that ends TLS can name itself with `http`.
+    pub(super) fn at_home(&self, mut url: Url) -> Url {
+        if url.scheme() == "http" && self.base.scheme() == "https" && url.host_str() == self.base.host_str() {
+            // Setting a web scheme on a web URL does not fail; the default port goes with the scheme.
+            let _ = url.set_scheme("https");
+            if url.port() == Some(80) {
+                let _ = url.set_port(self.base.port());
+            }
+        }
+        url
     }
 }
 
@@ -462,41 +417,4 @@ pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host_str() == other.host_str()
         && one.port_or_known_default() == other.port_or_known_default()
-}
-
-/// The next page of a list, as the `Link` header says (RFC 8288, relation `next`).
-pub(super) fn next_page(url: &Url, headers: &HeaderMap) -> Option<Url> {
-    for value in headers.get_all(http::header::LINK) {
-        for link in value.to_str().ok()?.split(',') {
-            let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-            let is_next = parameters.split(';').any(|parameter| {
-                let parameter = parameter.trim();
-                parameter == "rel=next" || parameter == "rel=\"next\""
-            });
-            if is_next {
-                return url.join(&clean(target, 2000)).ok();
-            }
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_is_found() {
-        let url = Url::parse("http://r.io/v2/a/tags/list?n=2").expect("a URL");
-        let page = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(http::header::LINK, HeaderValue::from_static(text));
-            next_page(&url, &headers).map(|url| url.to_string())
-        };
-        let next = Some("http://r.io/v2/a/tags/list?n=2&last=b".to_owned());
-        assert_eq!(page("</v2/a/tags/list?n=2&last=b>; rel=\"next\""), next);
-        assert_eq!(page("<http://r.io/v2/a/tags/list?n=2&last=b>; rel=next"), next);
-        assert_eq!(page("</v2/x>; rel=\"prev\""), None);
-        assert_eq!(page("nonsense"), None);
-    }
 }

@@ -120,7 +120,9 @@ pub(super) fn unreachable(
         format!("the connection to {host} broke")
     };
     let message = if last.is_empty() { what } else { format!("{what}: {}", clean(&last, 300)) };
-    StoreError::new(operation, reference, StoreErrorKind::Unavailable, message)
+    // What cannot be sent at all will not be better later.
+    let kind = if error.is_builder() { StoreErrorKind::Other } else { StoreErrorKind::Unavailable };
+    StoreError::new(operation, reference, kind, message)
 }
 
 /// Foreign text on one line, without control characters, and not longer than `most` characters.
