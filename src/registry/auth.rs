@@ -176,13 +176,7 @@ impl Auth {
         let slot = self.slot(scopes);
         let lives = |token: &Token| token.expires > Instant::now() + EXPIRY_MARGIN;
         let fetched = slot.get(lives, self.fetch_token(client, scopes, realm, service, credential)).await;
-        let token = fetched.map_err(|mut error| {
-            if error.kind == StoreErrorKind::Unavailable {
-                // It was tried as often as makes sense; the request that needs it must not multiply that.
-                error.kind = StoreErrorKind::Other;
-            }
-            error
-        })?;
+        let token = fetched.map_err(StoreError::exhausted)?;
         Ok(token.value)
     }
 

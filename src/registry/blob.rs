@@ -4,7 +4,7 @@
 //! An upload is a POST and one PUT with a Content-Length: every registry takes that, chunks are where
 //! they differ.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{Method, StatusCode};
@@ -13,6 +13,7 @@ use url::Url;
 
 use super::auth::Scope;
 use super::client::{Call, same_origin};
+use super::retry::{is_transient, retry_after};
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Repository};
 use crate::store::{BlobOrigin, BlobStream, Placed, Push, StoreError, StoreErrorKind};
@@ -76,6 +77,24 @@ struct Upload<'a> {
     repository: &'a Repository,
     blob: &'a Descriptor,
     origin: &'a dyn BlobOrigin,
+}
+
+/// A try to send a blob that failed, and whether another one may help.
+struct Failed {
+    error: StoreError,
+    again: Option<Again>,
+}
+
+/// Another try, and how long the registry asks to wait before.
+struct Again {
+    asked: Option<Duration>,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        let again = (error.kind == StoreErrorKind::Unavailable).then_some(Again { asked: None });
+        Self { error, again }
+    }
 }
 
 impl Remote<ReadWrite> {
@@ -161,15 +180,13 @@ impl Remote<ReadWrite> {
     async fn upload(&self, upload: Upload<'_>, mut location: Url) -> Result<Placed, StoreError> {
         let mut delays = self.client.retry.delays();
         loop {
-            let error = match self.send(upload, location).await {
+            let Failed { error, again } = match self.send(upload, location).await {
                 Ok(()) => return Ok(Placed::Uploaded),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            let transient = matches!(error.kind, StoreErrorKind::Unavailable | StoreErrorKind::RateLimited);
-            match delays.next().filter(|pause| transient && self.client.in_time(*pause)) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
-            }
+            let pause = again.and_then(|Again { asked }| self.client.retry.pause(&mut delays, asked));
+            let Some(pause) = pause.filter(|pause| self.client.in_time(*pause)) else { return Err(error) };
+            tokio::time::sleep(pause).await;
             self.client.traffic.retries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             // The answer may have been lost, and not the bytes.
             if self.head_blob(upload.repository, upload.blob).await? {
@@ -239,7 +256,7 @@ impl Remote<ReadWrite> {
         }
     }
 
-    async fn send(&self, upload: Upload<'_>, mut location: Url) -> Result<(), StoreError> {
+    async fn send(&self, upload: Upload<'_>, mut location: Url) -> Result<(), Failed> {
         let Upload { repository, blob, origin } = upload;
         location.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
         if self.client.base.scheme() == "https" && location.scheme() == "http" {
@@ -247,7 +264,7 @@ impl Remote<ReadWrite> {
             let host = location.host_str().unwrap_or_default();
             let message = format!("the registry wants the upload at an unencrypted address, at {host}");
             let reference = self.name(repository, &blob.digest);
-            return Err(StoreError::new("upload blob", reference, StoreErrorKind::Other, message));
+            return Err(StoreError::new("upload blob", reference, StoreErrorKind::Other, message).into());
         }
         let mut call = Call::new(Method::PUT, location, "upload blob", self.name(repository, &blob.digest));
         if same_origin(&call.url, &self.client.base) {
@@ -255,7 +272,9 @@ impl Remote<ReadWrite> {
         }
         let answer = self.client.send_blob(&call, blob.size, origin).await?;
         if !answer.status.is_success() {
-            return Err(answer.into_error().await);
+            let asked = retry_after(&answer.headers, SystemTime::now());
+            let again = is_transient(answer.status).then_some(Again { asked });
+            return Err(Failed { error: answer.into_error().await, again });
         }
         drop(answer.error_body().await);
         Ok(())

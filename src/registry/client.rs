@@ -199,12 +199,8 @@ impl Client {
                 Err(error) if error.kind == StoreErrorKind::Unavailable => None,
                 _ => return outcome,
             };
-            let pause = delays.next().filter(|_| asked.is_none_or(|asked| asked <= self.retry.longest_asked));
-            let Some(pause) =
-                pause.map(|own| own.max(asked.unwrap_or_default())).filter(|p| self.in_time(*p))
-            else {
-                return Err(given_up(outcome, attempts, asked).await);
-            };
+            let pause = self.retry.pause(&mut delays, asked).filter(|pause| self.in_time(*pause));
+            let Some(pause) = pause else { return Err(given_up(outcome, attempts, asked).await) };
             tracing::debug!(host = %self.host, method = %call.method, ?pause, "trying again");
             // The answer goes before the pause, and its place in the limit with it.
             drop(outcome);
@@ -243,7 +239,7 @@ impl Client {
             let response = match stream {
                 None => self.head_of_answer(call, &url, request, self.patience.idle).await?,
                 Some((size, origin)) => {
-                    let body = origin.open().await?;
+                    let body = origin.open().await.map_err(StoreError::exhausted)?;
                     self.head_of_upload(call, request, size, body).await?
                 }
             };

@@ -168,6 +168,14 @@ impl StoreError {
     ) -> Self {
         Self { operation, reference: reference.to_string(), kind, message: bounded(message.into()) }
     }
+
+    /// The error of something that was tried as often as makes sense: who needed it does not try again.
+    pub(crate) fn exhausted(mut self) -> Self {
+        if matches!(self.kind, StoreErrorKind::Unavailable | StoreErrorKind::RateLimited) {
+            self.kind = StoreErrorKind::Other;
+        }
+        self
+    }
 }
 
 /// The most characters of a message. What a manifest or a registry says can be quoted in it.
