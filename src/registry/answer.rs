@@ -12,6 +12,7 @@ use url::Url;
 
 use super::client::Call;
 use super::error::{Refusal, unreachable};
+use super::redact::Secrets;
 use crate::store::{BlobStream, StoreError, StoreErrorKind};
 
 /// The most that is read of a body that only explains an error.
@@ -36,19 +37,32 @@ pub(super) struct Answer {
     /// Who answered, for messages.
     host: String,
     idle: Duration,
+    /// What it must not repeat.
+    secrets: Secrets,
     response: reqwest::Response,
     slot: Option<OwnedSemaphorePermit>,
+}
+
+/// From whom an answer is, and what it knows.
+pub(super) struct Sender {
+    /// Where it came from, after redirects.
+    pub(super) url: Url,
+    /// Its name in messages.
+    pub(super) host: String,
+    /// How long it may be silent.
+    pub(super) idle: Duration,
+    /// What was sent to it to prove who we are.
+    pub(super) secrets: Secrets,
 }
 
 impl Answer {
     pub(super) fn new(
         call: &Call,
-        url: Url,
-        host: String,
-        idle: Duration,
+        sender: Sender,
         response: reqwest::Response,
         slot: Option<OwnedSemaphorePermit>,
     ) -> Self {
+        let Sender { url, host, idle, secrets } = sender;
         Self {
             status: response.status(),
             headers: response.headers().clone(),
@@ -57,6 +71,7 @@ impl Answer {
             reference: call.reference.clone(),
             host,
             idle,
+            secrets,
             response,
             slot,
         }
@@ -121,7 +136,13 @@ impl Answer {
             let message = format!("{host} answered {status}, which is not an answer to this");
             return StoreError::new(operation, reference, StoreErrorKind::Other, message);
         }
-        Refusal::parse(&self.error_body().await).error(operation, &reference, &host, status)
+        self.refusal().await.error(operation, &reference, &host, status)
+    }
+
+    /// What the body says of the refusal that this answer is.
+    pub(super) async fn refusal(self) -> Refusal {
+        let secrets = self.secrets.clone();
+        Refusal::parse(&self.error_body().await, &secrets)
     }
 
     /// The body, piece by piece. A silence that is too long ends it with an error.

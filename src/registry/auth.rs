@@ -301,6 +301,7 @@ fn token_call(
         let scope = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         form.append_pair("scope", &scope);
         let mut call = Call::new(Method::POST, url, "get a token", reference);
+        call.secrets.add(token);
         call.body = Body::Bytes("application/x-www-form-urlencoded".into(), form.finish().into());
         return Ok(call);
     }
@@ -315,7 +316,9 @@ fn token_call(
     }
     let mut call = Call::new(Method::GET, url, "get a token", reference);
     if let Some(Credential::Basic { username, password }) = credential {
-        call.headers.insert(AUTHORIZATION, basic(username, password)?);
+        let authorization = basic(username, password)?;
+        call.secrets.add_header(&authorization);
+        call.headers.insert(AUTHORIZATION, authorization);
     }
     Ok(call)
 }

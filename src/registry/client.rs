@@ -13,13 +13,14 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
-use super::answer::Answer;
+use super::answer::{Answer, Sender};
 use super::auth::{Auth, Scope};
 use super::error::unreachable;
+use super::redact::Secrets;
 use super::retry::{RetryPolicy, is_transient, retry_after};
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
@@ -84,6 +85,8 @@ pub(super) struct Call {
     pub(super) body: Body,
     /// Whether a redirect to another host is followed (never with credentials) or handed over.
     pub(super) leave_host: bool,
+    /// What is secret in the headers or the body.
+    pub(super) secrets: Secrets,
 }
 
 /// The body of a request that can be sent again.
@@ -105,6 +108,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: Body::Empty,
             leave_host: true,
+            secrets: Secrets::default(),
         }
     }
 
@@ -213,7 +217,8 @@ impl Client {
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
         let request = self.request(call, &call.url, None);
         let response = self.head_of_answer(call, &call.url, request, self.patience.idle).await?;
-        Ok(self.answer(call, call.url.clone(), response, None))
+        let sender = self.sender(call.url.clone(), call.secrets.clone());
+        Ok(Answer::new(call, sender, response, None))
     }
 
     /// Whether a pause would end before the run must.
@@ -231,10 +236,14 @@ impl Client {
         let mut url = call.url.clone();
         let mut redirects = 0;
         let mut challenged = false;
+        let mut secrets = call.secrets.clone();
         loop {
             let at_home = same_origin(&url, &self.base);
             let authorization =
                 if at_home { self.auth.authorization(self, &call.scopes).await? } else { None };
+            if let Some(authorization) = &authorization {
+                secrets.add_header(authorization);
+            }
             let request = self.request(call, &url, authorization.as_ref());
             let response = match stream {
                 None => self.head_of_answer(call, &url, request, self.patience.idle).await?,
@@ -252,7 +261,7 @@ impl Client {
             let follow = response.status().is_redirection() && call.method.is_safe();
             if let Some(next) = follow.then(|| redirect(&url, response.headers())).flatten() {
                 if !call.leave_host && !same_origin(&next, &self.base) {
-                    return Ok(self.answer(call, url, response, slot));
+                    return Ok(Answer::new(call, self.sender(url, secrets), response, slot));
                 }
                 redirects += 1;
                 if redirects > REDIRECTS {
@@ -266,7 +275,7 @@ impl Client {
                 url = next;
                 continue;
             }
-            return Ok(self.answer(call, url, response, slot));
+            return Ok(Answer::new(call, self.sender(url, secrets), response, slot));
         }
     }
 
@@ -349,15 +358,8 @@ impl Client {
         call.error(StoreErrorKind::Unavailable, message)
     }
 
-    fn answer(
-        &self,
-        call: &Call,
-        url: Url,
-        response: reqwest::Response,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Answer {
-        let host = self.name_of(&url);
-        Answer::new(call, url, host, self.patience.idle, response, slot)
+    fn sender(&self, url: Url, secrets: Secrets) -> Sender {
+        Sender { host: self.name_of(&url), url, idle: self.patience.idle, secrets }
     }
 
     /// Who is at a URL, for messages: the registry, or the other host that it led to.

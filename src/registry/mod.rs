@@ -12,6 +12,7 @@ mod credentials;
 mod error;
 mod link;
 mod manifest;
+mod redact;
 mod referrers;
 mod retry;
 

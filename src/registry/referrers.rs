@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::{Call, same_origin};
-use super::error::Refusal;
 use super::link::next_page;
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
@@ -131,7 +130,7 @@ impl<A> Remote<A> {
         let absent = matches!(status.as_u16(), 404 | 405 | 406 | 501) || status.is_redirection();
         if first && (absent || status == StatusCode::BAD_REQUEST) {
             let host = self.client.host.clone();
-            let refusal = Refusal::parse(&answer.error_body().await);
+            let refusal = answer.refusal().await;
             if absent || matches!(refusal.code.as_str(), "UNSUPPORTED" | "NOT_FOUND") {
                 // The 404 of a repository that does not exist says nothing about the API.
                 if !matches!(refusal.code.as_str(), "NAME_UNKNOWN" | "MANIFEST_UNKNOWN") {

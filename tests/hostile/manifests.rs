@@ -123,7 +123,7 @@ fn bytes_that_are_no_text_in_the_place_of_a_manifest() {
 
 #[test]
 fn values_that_no_terminal_should_see_and_no_report_should_hold() {
-    for value in ["\u{1b}]0;owned\u{7}".to_owned(), "A".repeat(1_000_000)] {
+    for value in ["\u{1b}]0;owned\u{7}".to_owned(), "A".repeat(200_000)] {
         let story = Scenario::new();
         let ambush = Ambush::of(story, |source| {
             let layer = json!({ "mediaType": value, "digest": format!("sha256:{value}"), "size": 1 });

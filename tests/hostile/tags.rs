@@ -65,7 +65,7 @@ fn a_list_that_cannot_be_had_now_is_a_failure() {
 #[test]
 fn a_tag_that_no_registry_could_have_is_no_problem() {
     let list = r#"{"tags":["1","../../etc","\u001b[2J","sha256-.sig",""]}"#;
-    let ambush =
-        Ambush::new().at_source(each(Method::GET, "/tags/list", move || Fault::body(200, "text/plain", list)));
+    let ambush = Ambush::new()
+        .at_source(each(Method::GET, "/tags/list", move || Fault::body(200, "text/plain", list)));
     ambush.heals();
 }
