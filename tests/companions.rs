@@ -83,7 +83,9 @@ fn referrers_come_from_all_pages() {
     assert_eq!(told.item(0)["companions_proof"]["verified"], 5);
     let at_target = story.target.referrers(&story.at_target(NAME), &image.digest);
     assert_eq!(sorted(&at_target), digests(&made.iter().collect::<Vec<_>>()));
-    made.iter().for_each(|referrer| story.assert_whole(NAME, &referrer.digest));
+    for referrer in &made {
+        story.assert_whole(NAME, &referrer.digest);
+    }
     assert_eq!(story.source.count(&Method::GET, &format!("/referrers/{}", image.digest)), 3);
     story.assert_settled();
 }

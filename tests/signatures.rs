@@ -417,7 +417,7 @@ fn an_index_of_referrers_that_others_write_meanwhile_is_merged_with() {
             if parts.method == Method::PUT {
                 puts.fetch_add(1, Ordering::SeqCst);
             } else if puts.load(Ordering::SeqCst) == 1 && overtaken.fetch_add(1, Ordering::SeqCst) == 0 {
-                put_fallback(&memory, &at, &subject, &[foreign.clone()]);
+                put_fallback(&memory, &at, &subject, std::slice::from_ref(&foreign));
             }
         }
         None

@@ -57,7 +57,8 @@ pub async fn copy(
         results[*index] = Some(ended(Outcome::NotRun));
     }
     let waiting: Vec<usize> = (0..results.len()).filter(|index| results[*index].is_none()).collect();
-    let bytes = waiting.iter().filter_map(|index| run.plan.items[*index].bytes).sum();
+    let bytes = waiting.iter().filter_map(|index| run.plan.items[*index].bytes);
+    let bytes = bytes.fold(0, u64::saturating_add);
     events.tell(Event::CopyStarted { items: waiting.len(), bytes });
     for (item, result) in results.iter().enumerate() {
         if let Some(result) = result.as_ref().filter(|result| result.outcome != Outcome::NotRun) {

@@ -284,7 +284,7 @@ impl Moves {
         let companions = item.companions.iter().flatten().filter_map(|companion| companion.graph.as_ref());
         let graphs = item.graph.iter().chain(companions);
         let blobs = graphs.flat_map(|graph| &graph.nodes).flat_map(|node| &node.blobs);
-        blobs.map(|blob| self.bytes_of_blob(&item.target.repository, blob)).sum()
+        blobs.map(|blob| self.bytes_of_blob(&item.target.repository, blob)).fold(0, u64::saturating_add)
     }
 
     fn bytes_of_blob(&mut self, repository: &Repository, blob: &Descriptor) -> u64 {

@@ -12,6 +12,7 @@ Our own `serve` is the fourth.
 
 import http.client
 import json
+import shutil
 import time
 
 from client import OCI_INDEX, OCI_MANIFEST, Client
@@ -71,6 +72,7 @@ class Registry:
     def close(self):
         self.client.close()
         self._workplace.stop(self._process)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
         return self

@@ -8,6 +8,7 @@ use image_syncer::command::sync::Job;
 use image_syncer::config::{self, Config, ListFile, PrefixSources, Signatures};
 use image_syncer::event::Events;
 use image_syncer::oci::{Digest, RawManifest};
+use image_syncer::plan::{Decision, Outcome};
 use image_syncer::policy::{self, Policy};
 use image_syncer::registry::{Credential, Credentials, Patience, RetryPolicy, Settings};
 use image_syncer::report::{Interruption, Mode, OnTagConflict, Report};
@@ -20,7 +21,7 @@ pub(crate) struct Scenario {
     pub(crate) source: TestRegistry,
     /// Where they go.
     pub(crate) target: TestRegistry,
-    /// The list, in YAML; `SOURCE` stands for the source's address.
+    /// The list, in YAML; `SOURCE` and `TARGET` stand for the addresses.
     list: String,
     /// The policy, in YAML; `SOURCE` and `TARGET` stand for the addresses.
     policy: String,
@@ -165,6 +166,7 @@ impl Scenario {
 
     fn config(&self, policy: &Policy) -> Config {
         let text = format!("images:\n{}", self.list.replace("SOURCE", &self.source.host()));
+        let text = text.replace("TARGET", &self.target.host());
         let list = ListFile { name: "external-images.yaml".into(), text };
         let prefix = match &self.layout {
             Some(folder) => format!("oci:{}/", folder.display()),
@@ -246,6 +248,16 @@ impl Told {
     /// The text that a person sees.
     pub(crate) fn text(&self) -> String {
         self.0.terminal(image_syncer::report::Look { columns: 200, colour: false })
+    }
+
+    /// Why an item of the list is a conflict, blocked or failed; empty if it is not.
+    pub(crate) fn cause(&self, item: usize) -> String {
+        let outcome = self.0.results.as_ref().map(|results| &results[item].outcome);
+        match (outcome, &self.0.plan.items[item].decision) {
+            (Some(Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause)), _)
+            | (None, Decision::Blocked(cause)) => cause.to_string(),
+            _ => String::new(),
+        }
     }
 
     /// Asserts the outcomes.
