@@ -153,7 +153,7 @@ impl Uses {
             }
             syn::UseTree::Name(name) => path.push(name.ident.to_string()),
             syn::UseTree::Rename(rename) => path.push(rename.ident.to_string()),
-            _ => {}
+            syn::UseTree::Glob(_) => {}
         }
         self.note(&path);
         if is_public {

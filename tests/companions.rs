@@ -1,5 +1,6 @@
 //! What belongs to an image comes along: cosign's tags, referrers with and without the API, and what
 //! belongs to those.
+#![allow(clippy::expect_used, reason = "a test that cannot go on says so and ends")]
 
 mod support;
 
@@ -82,7 +83,9 @@ fn referrers_come_from_all_pages() {
     assert_eq!(told.item(0)["companions_proof"]["verified"], 5);
     let at_target = story.target.referrers(&story.at_target(NAME), &image.digest);
     assert_eq!(sorted(&at_target), digests(&made.iter().collect::<Vec<_>>()));
-    made.iter().for_each(|referrer| story.assert_whole(NAME, &referrer.digest));
+    for referrer in &made {
+        story.assert_whole(NAME, &referrer.digest);
+    }
     assert_eq!(story.source.count(&Method::GET, &format!("/referrers/{}", image.digest)), 3);
     story.assert_settled();
 }

@@ -1,4 +1,5 @@
 //! Every kind of content that registries hold arrives as it is, and is then left alone.
+#![allow(clippy::expect_used, reason = "a test that cannot go on says so and ends")]
 
 mod support;
 

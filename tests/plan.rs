@@ -1,4 +1,5 @@
 //! What a plan says: its digest, and the bytes that would have to move.
+#![allow(clippy::expect_used, reason = "a test that cannot go on says so and ends")]
 
 mod support;
 

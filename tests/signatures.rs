@@ -1,5 +1,6 @@
 //! cosign's tags only ever grow, a required signature has to be one, and what was not found out is never
 //! "unsigned".
+#![allow(clippy::expect_used, reason = "a test that cannot go on says so and ends")]
 
 mod support;
 
@@ -416,7 +417,7 @@ fn an_index_of_referrers_that_others_write_meanwhile_is_merged_with() {
             if parts.method == Method::PUT {
                 puts.fetch_add(1, Ordering::SeqCst);
             } else if puts.load(Ordering::SeqCst) == 1 && overtaken.fetch_add(1, Ordering::SeqCst) == 0 {
-                put_fallback(&memory, &at, &subject, &[foreign.clone()]);
+                put_fallback(&memory, &at, &subject, std::slice::from_ref(&foreign));
             }
         }
         None

@@ -1,4 +1,5 @@
 //! The main job, between two registries.
+#![allow(clippy::expect_used, reason = "a test that cannot go on says so and ends")]
 
 mod support;
 
