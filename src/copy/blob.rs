@@ -75,19 +75,16 @@ impl Ledger {
 
     async fn place_first(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
         let home = self.home(&blob.digest);
-        loop {
-            if let Some(from) = home.get() {
-                return passage.push(blob, Push::IfMissing { mount_from: Some(&from) }).await;
-            }
+        if home.get().is_none() {
             let _first = home.first.lock().await;
-            if home.get().is_some() {
-                continue;
+            if home.get().is_none() {
+                let mount_from = passage.same_registry.then_some(passage.from);
+                let placed = passage.push(blob, Push::IfMissing { mount_from }).await?;
+                home.set(passage.to);
+                return Ok(placed);
             }
-            let mount_from = passage.same_registry.then_some(passage.from);
-            let placed = passage.push(blob, Push::IfMissing { mount_from }).await?;
-            home.set(passage.to);
-            return Ok(placed);
         }
+        passage.push(blob, Push::IfMissing { mount_from: home.get().as_ref() }).await
     }
 
     fn home(&self, digest: &Digest) -> Arc<Home> {
