@@ -16,6 +16,9 @@ const DEEPEST: usize = 8;
 /// Manifests below one root, at most so many.
 const MOST_MANIFESTS: usize = 2000;
 
+/// Blobs that all those manifests name, at most so many, counted as often as they are named.
+const MOST_BLOBS: usize = 200_000;
+
 /// So many manifests are asked for at a time.
 const AT_A_TIME: usize = 16;
 
@@ -30,7 +33,7 @@ pub(crate) async fn walk(
     repository: &Repository,
     root: &RawManifest,
 ) -> Result<Graph, StoreError> {
-    let mut read = Read { repository, nodes: HashMap::new() };
+    let mut read = Read { repository, nodes: HashMap::new(), blobs: 0 };
     let mut level = read.add(root, None)?;
     let mut depth = 0;
     while !level.is_empty() {
@@ -39,6 +42,7 @@ pub(crate) async fn walk(
             let message = format!("its indexes are nested more than {DEEPEST} deep, which no real image is");
             return Err(read.error(&root.digest, StoreErrorKind::TooLarge, message));
         }
+        read.check_size(&root.digest, level.len())?;
         let mut next = Vec::new();
         for some in level.chunks(AT_A_TIME) {
             let manifests = try_join_all(some.iter().map(|child| child_manifest(source, repository, child)));
@@ -59,12 +63,13 @@ pub(crate) async fn digests(
     root: &RawManifest,
 ) -> Result<Vec<Digest>, StoreError> {
     let mut found = vec![root.digest.clone()];
+    let mut seen = HashSet::from([root.digest.clone()]);
     let mut indexes = vec![parsed(repository, root)?];
     for _ in 0..DEEPEST {
         let children: Vec<Descriptor> = indexes
             .iter()
             .flat_map(Manifest::children)
-            .filter(|child| !found.contains(&child.digest))
+            .filter(|child| seen.insert(child.digest.clone()))
             .cloned()
             .collect();
         if children.is_empty() || found.len() > MOST_MANIFESTS {
@@ -115,6 +120,8 @@ fn name(repository: &Repository, digest: &Digest) -> String {
 struct Read<'a> {
     repository: &'a Repository,
     nodes: HashMap<Digest, Node>,
+    /// Blobs that the nodes name.
+    blobs: usize,
 }
 
 impl Read<'_> {
@@ -125,8 +132,10 @@ impl Read<'_> {
         platform: Option<Platform>,
     ) -> Result<Vec<Descriptor>, StoreError> {
         let parsed = parsed(self.repository, manifest)?;
-        if self.nodes.len() >= MOST_MANIFESTS {
-            let message = format!("it has more than {MOST_MANIFESTS} manifests, which no real image has");
+        self.check_size(&manifest.digest, parsed.children().len())?;
+        self.blobs += parsed.blobs().count();
+        if self.blobs > MOST_BLOBS {
+            let message = format!("it names more than {MOST_BLOBS} blobs, which no real image does");
             return Err(self.error(&manifest.digest, StoreErrorKind::TooLarge, message));
         }
         let node = Node {
@@ -139,15 +148,20 @@ impl Read<'_> {
             foreign: Vec::new(),
         };
         self.nodes.insert(manifest.digest.clone(), node);
-        let mut fresh: Vec<Descriptor> = Vec::new();
-        for child in parsed.children() {
-            if !self.nodes.contains_key(&child.digest)
-                && fresh.iter().all(|other| other.digest != child.digest)
-            {
-                fresh.push(child.clone());
-            }
+        let mut fresh = HashSet::new();
+        let unseen = |child: &&Descriptor| {
+            !self.nodes.contains_key(&child.digest) && fresh.insert(child.digest.clone())
+        };
+        Ok(parsed.children().iter().filter(unseen).cloned().collect())
+    }
+
+    /// Fails if `further` manifests are too many, before any of them is asked for.
+    fn check_size(&self, digest: &Digest, further: usize) -> Result<(), StoreError> {
+        if self.nodes.len() + further <= MOST_MANIFESTS {
+            return Ok(());
         }
-        Ok(fresh)
+        let message = format!("it has more than {MOST_MANIFESTS} manifests, which no real image has");
+        Err(self.error(digest, StoreErrorKind::TooLarge, message))
     }
 
     /// A non-distributable layer is copied where the source registry has it; it is never fetched from

@@ -194,7 +194,8 @@ fn companions_have_names_or_are_found_by_their_subject() {
     folder.assert_valid();
     let tag = folder.name(&cosign_tag(&index, ".sig"));
     assert_eq!(folder.names().get(&tag), Some(&signature.digest.to_string()));
-    assert_eq!(folder.names().len(), 2);
+    // Beside them are lists of referrers that no repository has, for tools that look there.
+    assert_eq!(folder.names().keys().filter(|name| name.contains(':')).count(), 2);
     let entries = folder.index()["manifests"].as_array().expect("a list").clone();
     for referrer in [&sbom, &of_sbom] {
         assert!(entries.iter().any(|entry| entry["digest"] == json!(referrer.digest)));

@@ -70,7 +70,7 @@ impl Activity {
             }
             Event::ItemFinished { item, .. } => {
                 let Some((_, bytes)) = self.active.remove(item) else { return };
-                self.finished_bytes += bytes;
+                self.finished_bytes = self.finished_bytes.saturating_add(bytes);
                 if let Phase::Copying { done, .. } = &mut self.phase {
                     *done += 1;
                 }
@@ -103,7 +103,7 @@ impl Activity {
     /// Bytes that are dealt with, moved or not. What ended counts in full, also where nobody counted what
     /// was spared.
     pub(super) fn bytes_done(&self) -> u64 {
-        (self.meter.moved() + self.meter.spared()).max(self.finished_bytes)
+        self.meter.moved().saturating_add(self.meter.spared()).max(self.finished_bytes)
     }
 
     /// The targets at work, in the plan's order.

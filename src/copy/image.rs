@@ -117,9 +117,22 @@ impl<'a> Image<'a> {
         if self.tag_has(&reference, root, self.item.target_digest.as_ref()).await? {
             return Ok(());
         }
-        self.push(graph, graph.root(), root, &reference).await?;
-        // Two who looked at the same moment both saw nothing; the one whose push was overtaken sees it here.
-        if self.tag_has(&reference, root, None).await? { Ok(()) } else { Err(self.tag_conflict(None)) }
+        let pushed = self.push(graph, graph.root(), root, &reference).await;
+        // Two who looked at the same moment both saw nothing; the one whose push was overtaken sees it here. A
+        // refusal may be that of an immutable tag, which others created or whose success was not heard of.
+        let before = self.item.target_digest.as_ref().filter(|_| pushed.is_err());
+        match (self.tag_has(&reference, root, before).await, pushed) {
+            (Ok(true), _) => Ok(()),
+            (Err(Stop::Conflict(cause)), _) => Err(Stop::Conflict(cause)),
+            (_, Err(refused)) => Err(refused),
+            (Err(unknown), Ok(())) => Err(unknown),
+            (Ok(false), Ok(())) => Err(self.tag_not_there()),
+        }
+    }
+
+    fn tag_not_there(&self) -> Stop {
+        let message = "the registry said that it took the tag, and does not have it".to_owned();
+        Stop::Failed(Cause::failure(Side::Target, "create tag", self.item.target.to_string(), message))
     }
 
     /// Whether a tag has the manifest already. `before` is what the plan saw there; anything else is a conflict.
@@ -132,13 +145,13 @@ impl<'a> Image<'a> {
         let found = self.run.target.resolve(&self.item.target.repository, reference).await;
         match found.map_err(at_target)?.map(|found| found.digest) {
             Some(found) if manifest.has_digest(&found) => Ok(true),
-            Some(found) if Some(&found) != before => Err(self.tag_conflict(Some(&found))),
+            Some(found) if Some(&found) != before => Err(self.tag_conflict(&found)),
             _ => Ok(false),
         }
     }
 
-    fn tag_conflict(&self, found: Option<&Digest>) -> Stop {
-        let mut cause = conflict(self.item, found);
+    fn tag_conflict(&self, found: &Digest) -> Stop {
+        let mut cause = conflict(self.item, Some(found));
         cause.message.push_str("; somebody else wrote it while this run was under way");
         Stop::Conflict(cause)
     }
@@ -190,7 +203,7 @@ impl<'a> Image<'a> {
             Placed::Uploaded => (&mut transfer.blobs_copied, &mut transfer.bytes_copied),
         };
         *blobs += 1;
-        *sum += bytes;
+        *sum = sum.saturating_add(bytes);
         if placed != Placed::Uploaded {
             self.run.events.spared(bytes);
         }

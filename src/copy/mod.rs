@@ -40,10 +40,12 @@ enum Stop {
 
 /// Does what the plan says, and tells what became of each item, in the plan's order.
 ///
-/// When `stop` completes, everything under way is dropped where it stands. No tag was pushed for what was
-/// not finished, and such items are `not-run`.
+/// The items in `unseen` are left out: the run had to end before anybody looked at them. When `stop`
+/// completes, everything under way is dropped where it stands. No tag was pushed for what was not finished,
+/// and such items are `not-run`.
 pub async fn copy(
     plan: Arc<Plan>,
+    unseen: &[usize],
     sources: Arc<Sources>,
     target: Arc<dyn Target>,
     events: &Events,
@@ -51,11 +53,15 @@ pub async fn copy(
 ) -> Vec<Result> {
     let run = Arc::new(Run { plan, sources, target, ledger: Ledger::default(), events: events.clone() });
     let mut results: Vec<Option<Result>> = run.plan.items.iter().map(settled).collect();
+    for index in unseen {
+        results[*index] = Some(ended(Outcome::NotRun));
+    }
     let waiting: Vec<usize> = (0..results.len()).filter(|index| results[*index].is_none()).collect();
-    let bytes = waiting.iter().filter_map(|index| run.plan.items[*index].bytes).sum();
+    let bytes = waiting.iter().filter_map(|index| run.plan.items[*index].bytes);
+    let bytes = bytes.fold(0, u64::saturating_add);
     events.tell(Event::CopyStarted { items: waiting.len(), bytes });
     for (item, result) in results.iter().enumerate() {
-        if let Some(result) = result {
+        if let Some(result) = result.as_ref().filter(|result| result.outcome != Outcome::NotRun) {
             run.tell_finished(item, result);
         }
     }
@@ -85,7 +91,7 @@ pub async fn copy(
         }
     }
     tasks.shutdown().await;
-    results.into_iter().map(|result| result.unwrap_or_else(not_run)).collect()
+    results.into_iter().map(|result| result.unwrap_or_else(|| ended(Outcome::NotRun))).collect()
 }
 
 /// The result of an item that there is nothing to do for.
@@ -107,12 +113,6 @@ fn planned_conflict(item: &Item) -> Cause {
         }
         None => conflict(item, item.target_digest.as_ref()),
     }
-}
-
-/// The result of an item whose turn did not come.
-#[must_use]
-pub fn not_run() -> Result {
-    ended(Outcome::NotRun)
 }
 
 fn ended(outcome: Outcome) -> Result {

@@ -1,68 +1,57 @@
-//! An entry that names platforms: the index that is made smaller, the single image that has to fit.
+//! What an image runs on: as its index says, or, where there is none, its configuration.
 
 use futures::StreamExt as _;
 use serde::Deserialize;
 
-use super::{AtSource, Look};
-use crate::oci::{
-    DeriveError, Descriptor, Manifest, ManifestRef, Platform, RawManifest, Repository, derive_index,
-};
-use crate::plan::{Derived, Found, SourceState};
+use super::Look;
+use crate::fault::cause;
+use crate::oci::{DeriveError, Descriptor, Manifest, Platform, RawManifest, Repository};
+use crate::plan::{Observation, Platforms, Side};
 use crate::store::{BlobStream, Source, StoreError, StoreErrorKind, verified};
+use crate::walk::walk;
 
 /// An image configuration is read to learn its platform, and is never larger.
 const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
 
 impl Look<'_> {
-    /// Only some platforms are wanted: the index says which there are, and becomes a smaller one.
-    pub(super) async fn some_platforms(self, source: &dyn Source) -> Result<AtSource, StoreError> {
-        let repository = &self.entry.source.repository;
-        let reference = match &self.entry.source.digest {
-            Some(digest) => ManifestRef::Digest(digest.clone()),
-            // The tag's digest is remembered, so that whoever asks next gets the same.
-            None => match source.resolve(repository, &self.entry.source.manifest_ref()).await? {
-                Some(descriptor) => ManifestRef::Digest(descriptor.digest),
-                None => return Ok(AtSource::State(SourceState::Gone(self.gone()))),
-            },
-        };
-        let Some(root) = source.manifest(repository, &reference).await? else {
-            return Ok(AtSource::State(SourceState::Gone(self.gone())));
-        };
-        let wanted = &self.entry.platforms;
-        let source_digest = root.digest.clone();
-        let unchanged = |root: RawManifest| AtSource::Image {
-            found: Found {
-                source_digest: source_digest.clone(),
-                digest: source_digest.clone(),
-                derived: None,
-            },
-            root: Some(root),
-        };
-        let parsed = root.parse().map_err(|error| self.unsupported(error.to_string()))?;
-        if !parsed.media_type.is_index() {
-            self.check_single(source, &parsed).await?;
-            return Ok(unchanged(root));
+    /// Notes what the image with this root runs on: for an index always, which costs nothing; for a single
+    /// image if it matters, by its configuration. `store` is the side that has the root.
+    pub(super) async fn note_platforms(
+        self,
+        store: &dyn Source,
+        side: Side,
+        root: &RawManifest,
+        observation: &mut Observation,
+    ) {
+        if observation.graph.as_ref().is_some_and(|graph| graph.root().media_type.is_index()) {
+            return;
         }
-        let smaller = derive_index(&root, wanted).map_err(|error| self.unsupported(error.to_string()))?;
-        if smaller.digest == source_digest {
-            return Ok(unchanged(root));
-        }
-        let mut left_out = parsed.platforms();
-        left_out.retain(|platform| !wanted.iter().any(|wanted| platform.satisfies(wanted)));
-        let digest = smaller.digest.clone();
-        let derived = Some(Derived { manifest: smaller, left_out });
-        Ok(AtSource::Image { found: Found { source_digest, digest, derived }, root: None })
+        let Ok(parsed) = root.parse() else { return };
+        let repository = match side {
+            Side::Source => &self.entry.source.repository,
+            Side::Target => &self.entry.target.repository,
+        };
+        let is_nested = parsed.children().iter().any(|child| child.media_type.is_index());
+        let known = match parsed.media_type.is_index() {
+            // Only a walk says what the indexes within an index are for.
+            true if is_nested && self.requires_platforms => {
+                walk(store, repository, root).await.map(|graph| Some(graph.platforms()))
+            }
+            true => Ok(Some(parsed.platforms())),
+            false if self.requires_platforms => of_single(store, repository, &parsed).await,
+            false => return,
+        };
+        observation.platforms = match known {
+            Ok(Some(platforms)) => Platforms::Known(platforms),
+            Ok(None) => Platforms::Artifact,
+            Err(error) => Platforms::Blocked(self.named(cause(side, error))),
+        };
     }
 
-    /// A single image passes if its configuration says that it runs on what is wanted.
-    async fn check_single(self, source: &dyn Source, image: &Manifest) -> Result<(), StoreError> {
+    /// A single image passes if its configuration says that it runs on what the entry wants.
+    pub(super) async fn check_single(self, source: &dyn Source, image: &Manifest) -> Result<(), StoreError> {
         let wanted = &self.entry.platforms;
-        let config = image.blobs().next().filter(|config| config.media_type.is_image_config());
-        let platform = match config {
-            Some(config) => read_platform(source, &self.entry.source.repository, config).await?,
-            None => None,
-        };
-        let available: Vec<Platform> = platform.into_iter().collect();
+        let available = of_single(source, &self.entry.source.repository, image).await?.unwrap_or_default();
         let missing: Vec<Platform> = wanted
             .iter()
             .filter(|wanted| !available.iter().any(|platform| platform.satisfies(wanted)))
@@ -72,6 +61,18 @@ impl Look<'_> {
             return Ok(());
         }
         Err(self.unsupported(DeriveError::Missing { missing, available }.to_string()))
+    }
+}
+
+/// What a single image runs on: at most one platform, or `None` if it is an artifact.
+async fn of_single(
+    store: &dyn Source,
+    repository: &Repository,
+    image: &Manifest,
+) -> Result<Option<Vec<Platform>>, StoreError> {
+    match image.blobs().next().filter(|config| config.media_type.is_image_config()) {
+        Some(config) => Ok(Some(read_platform(store, repository, config).await?.into_iter().collect())),
+        None => Ok(None),
     }
 }
 

@@ -63,13 +63,14 @@ impl MediaType {
         Self::DOCKER_SCHEMA1,
     ];
 
-    /// A media type from text such as a `Content-Type`: parameters are cut off, the rest is kept.
+    /// A media type from text such as a `Content-Type`: parameters are cut off, the rest is kept up to the
+    /// 255 characters that a media type can have (RFC 6838, section 4.2).
     #[must_use]
     pub fn new(text: &str) -> Self {
         let text = text.split(';').next().unwrap_or_default().trim();
         match KNOWN.iter().find(|known| **known == text) {
             Some(known) => Self(Cow::Borrowed(known)),
-            None => Self(Cow::Owned(text.to_owned())),
+            None => Self(Cow::Owned(text.chars().take(255).collect())),
         }
     }
 

@@ -49,11 +49,12 @@ impl Graph {
         self.nodes.iter().flat_map(|node| &node.blobs).filter(move |blob| seen.insert(&blob.digest))
     }
 
-    /// Bytes of all distinct blobs and manifests.
+    /// Bytes of all distinct blobs and manifests. A manifest can state any size, so that the sum stops at the
+    /// largest number.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let manifests: u64 = self.nodes.iter().map(|node| node.size).sum();
-        manifests + self.distinct_blobs().map(|blob| blob.size).sum::<u64>()
+        let manifests = self.nodes.iter().map(|node| node.size);
+        manifests.chain(self.distinct_blobs().map(|blob| blob.size)).fold(0, u64::saturating_add)
     }
 
     /// The platforms of the images in the graph, attestations left out, each once, in the order of the index.

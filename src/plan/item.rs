@@ -101,7 +101,11 @@ impl Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: failed to {} {}: {}", self.side.word(), self.operation, self.reference, self.message)
+        let what = match self.kind {
+            CauseKind::Failure => "failed to",
+            CauseKind::Policy => "the policy does not allow to",
+        };
+        write!(f, "{}: {what} {} {}: {}", self.side.word(), self.operation, self.reference, self.message)
     }
 }
 

@@ -83,11 +83,11 @@ pub struct Transfer {
 impl std::ops::AddAssign for Transfer {
     fn add_assign(&mut self, other: Self) {
         self.blobs_copied += other.blobs_copied;
-        self.bytes_copied += other.bytes_copied;
+        self.bytes_copied = self.bytes_copied.saturating_add(other.bytes_copied);
         self.blobs_mounted += other.blobs_mounted;
-        self.bytes_mounted += other.bytes_mounted;
+        self.bytes_mounted = self.bytes_mounted.saturating_add(other.bytes_mounted);
         self.blobs_present += other.blobs_present;
-        self.bytes_present += other.bytes_present;
+        self.bytes_present = self.bytes_present.saturating_add(other.bytes_present);
         self.manifests_pushed += other.manifests_pushed;
     }
 }

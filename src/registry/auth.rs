@@ -13,20 +13,26 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
 use super::client::{Body, Call, Client};
 use super::credentials::{Credential, Credentials, Secret};
 use crate::oci::{Registry, Repository};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{SingleFlight, StoreError, StoreErrorKind};
 
 /// A token that is about to expire is not used for anything new.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 
 /// How long a token lives if its service does not say (Docker's specification).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+
+/// So many tokens are kept; a list of thousands of images needs one or more for each.
+const MOST_TOKENS: usize = 1000;
+
+/// No token is as long as this.
+const TOKEN_ANSWER: usize = 64 * 1024;
 
 /// What a request needs the right to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,7 +63,7 @@ pub(super) struct Auth {
     /// Used instead of `credentials` where the operator gave it for this registry.
     fixed: Option<Credential>,
     scheme: Mutex<Option<Scheme>>,
-    tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
+    tokens: Mutex<HashMap<String, Arc<SingleFlight<Token>>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -145,17 +151,18 @@ impl Auth {
 
     /// Drops the token that was sent, unless somebody has got a new one already.
     async fn forget(&self, scopes: &[Scope], sent: Option<&HeaderValue>) {
-        let slot = self.slot(scopes);
-        let mut slot = slot.lock().await;
         let was_sent = |token: &Token| bearer(&token.value).is_ok_and(|header| Some(&header) == sent);
-        if slot.as_ref().is_some_and(was_sent) {
-            *slot = None;
-        }
+        self.slot(scopes).forget(was_sent).await;
     }
 
-    fn slot(&self, scopes: &[Scope]) -> Arc<tokio::sync::Mutex<Option<Token>>> {
+    fn slot(&self, scopes: &[Scope]) -> Arc<SingleFlight<Token>> {
         let key = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.len() >= MOST_TOKENS && !tokens.contains_key(&key) {
+            // Those that nobody waits for can be asked for again.
+            tokens.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        tokens.entry(key).or_default().clone()
     }
 
     async fn token(
@@ -167,36 +174,38 @@ impl Auth {
         credential: Option<Credential>,
     ) -> Result<Secret, StoreError> {
         let slot = self.slot(scopes);
-        let mut slot = slot.lock().await;
-        if let Some(token) = slot.as_ref().filter(|token| token.expires > Instant::now() + EXPIRY_MARGIN) {
-            return Ok(token.value.clone());
-        }
+        let lives = |token: &Token| token.expires > Instant::now() + EXPIRY_MARGIN;
+        let fetched = slot.get(lives, self.fetch_token(client, scopes, realm, service, credential)).await;
+        let token = fetched.map_err(StoreError::exhausted)?;
+        Ok(token.value)
+    }
+
+    async fn fetch_token(
+        &self,
+        client: &Client,
+        scopes: &[Scope],
+        realm: &Url,
+        service: Option<&str>,
+        credential: Option<Credential>,
+    ) -> Result<Token, StoreError> {
         self.check_realm(realm, credential.is_some())?;
         let call = token_call(realm, service, scopes, credential.as_ref())?;
-        let answer = client.send_unauthenticated(&call).await?;
-        if !answer.status.is_success() {
-            let status = answer.status;
-            let body = answer.error_body().await;
-            let hint = match (status.as_u16(), credential) {
-                (400..=403, Some(Credential::IdentityToken(_))) => {
-                    "; the identity token may have expired: log in again"
-                }
-                (400..=403, Some(_)) => "; check the user name and password",
-                (400..=403, None) => "; this may need a login, and there is none for the registry",
-                _ => "",
-            };
-            let refusal = super::error::Refusal::parse(&body);
-            let mut error = refusal.error(call.operation, &call.reference, host_of(realm), status);
-            if matches!(status.as_u16(), 400..=403) {
-                error.kind = StoreErrorKind::Denied;
-            }
-            error.message.push_str(hint);
-            return Err(error);
+        let (answer, body) = client.fetch_unauthenticated(&call, TOKEN_ANSWER).await?;
+        if answer.status == StatusCode::OK {
+            return read_token(&body)
+                .ok_or_else(|| self.error(format!("{} answered without a token", host_of(realm))));
         }
-        let token = read_token(&answer.bytes(64 * 1024).await?)
-            .ok_or_else(|| self.error(format!("{} answered without a token", host_of(realm))))?;
-        *slot = Some(token.clone());
-        Ok(token.value)
+        let status = answer.status.as_u16();
+        let mut error = answer.into_error().await;
+        if matches!(status, 400..=403) {
+            error.kind = StoreErrorKind::Denied;
+            error.message.push_str(match credential {
+                Some(Credential::IdentityToken(_)) => "; the identity token may have expired: log in again",
+                Some(_) => "; check the user name and password",
+                None => "; this may need a login, and there is none for the registry",
+            });
+        }
+        Err(error)
     }
 
     /// A realm is the registry's own if it is on the registry's host or in its domain: `auth.docker.io`
@@ -204,26 +213,34 @@ impl Auth {
     fn check_realm(&self, realm: &Url, with_credential: bool) -> Result<(), StoreError> {
         let host = host_of(realm);
         let registry_host = registry_host(&self.registry);
-        let encrypted =
-            realm.scheme() == "https" || host.parse::<Registry>().is_ok_and(|host| host.is_loopback());
+        // A registry elsewhere has no business with what listens on this machine.
+        let loopback = host.parse::<Registry>().is_ok_and(|host| host.is_loopback());
+        let encrypted = realm.scheme() == "https" || (loopback && self.registry.is_loopback());
         if !encrypted && host != registry_host {
-            return Err(self.error(format!("its token service {realm} is not encrypted")));
+            return Err(self.error(format!("its token service at {host} is not encrypted")));
         }
-        if with_credential && host != registry_host {
-            let domain = |host: &str| psl::domain_str(host).map(str::to_owned);
-            if domain(host).is_none() || domain(host) != domain(registry_host) {
-                return Err(self.error(format!(
-                    "the registry names {host} as its token service, which is neither its host nor in its \
-                     domain; the credentials of {} are not sent there",
-                    self.registry
-                )));
-            }
+        let own = host == registry_host || domain(host).is_some_and(|own| domain(registry_host) == Some(own));
+        if with_credential && !own {
+            return Err(self.error(format!(
+                "the registry names {host} as its token service, which is neither its host nor in its \
+                 domain; the credentials of {} are not sent there",
+                self.registry
+            )));
         }
         Ok(())
     }
 
     fn error(&self, message: String) -> StoreError {
         StoreError::new("log in to", &self.registry, StoreErrorKind::Denied, message)
+    }
+}
+
+/// The domain that one owner registers; an address has none.
+fn domain(host: &str) -> Option<&str> {
+    if host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok() {
+        None
+    } else {
+        psl::domain_str(host)
     }
 }
 
@@ -284,6 +301,7 @@ fn token_call(
         let scope = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         form.append_pair("scope", &scope);
         let mut call = Call::new(Method::POST, url, "get a token", reference);
+        call.secrets.add(token);
         call.body = Body::Bytes("application/x-www-form-urlencoded".into(), form.finish().into());
         return Ok(call);
     }
@@ -298,7 +316,9 @@ fn token_call(
     }
     let mut call = Call::new(Method::GET, url, "get a token", reference);
     if let Some(Credential::Basic { username, password }) = credential {
-        call.headers.insert(AUTHORIZATION, basic(username, password)?);
+        let authorization = basic(username, password)?;
+        call.secrets.add_header(&authorization);
+        call.headers.insert(AUTHORIZATION, authorization);
     }
     Ok(call)
 }
@@ -308,13 +328,14 @@ fn read_token(body: &[u8]) -> Option<Token> {
     struct Document {
         token: Option<String>,
         access_token: Option<String>,
-        expires_in: Option<u64>,
+        expires_in: Option<serde_json::Value>,
     }
     let document: Document = serde_json::from_slice(body).ok()?;
     let value =
         document.token.filter(|t| !t.is_empty()).or(document.access_token).filter(|t| !t.is_empty())?;
     // An hour at the most: what lives longer is asked for again without loss.
-    let lifetime = document.expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs);
+    let lifetime = document.expires_in.as_ref().and_then(serde_json::Value::as_u64);
+    let lifetime = lifetime.map_or(DEFAULT_LIFETIME, Duration::from_secs);
     let lifetime = lifetime.clamp(EXPIRY_MARGIN * 2, Duration::from_secs(3600));
     Some(Token { value: Secret::new(value), expires: Instant::now() + lifetime })
 }
@@ -372,12 +393,30 @@ mod tests {
         assert!(!check("a.co.uk", "https://b.co.uk/token", true));
         assert!(!check("ghcr.io", "http://auth.ghcr.io/token", true));
         assert!(!check("127.0.0.1:5000", "http://127.0.0.2:5001/token", true));
+        assert!(!check("10.9.0.1:5000", "https://66.6.0.1/token", true));
+        assert!(!check("[2001:db8::1]:5000", "https://[2001:db8:66::1]/token", true));
+        assert!(!check("ghcr.io", "http://127.0.0.1:9200/token", false));
+    }
+
+    #[test]
+    fn tokens_that_nobody_waits_for_are_dropped_when_they_are_many() {
+        let auth = Auth::new("r.io".parse().expect("a registry"), Arc::default(), None);
+        let slot = |name: String| {
+            auth.slot(&[Scope { repository: name.parse().expect("a repository"), actions: "pull" }])
+        };
+        let held = slot("held".into());
+        for number in 0..3 * MOST_TOKENS {
+            drop(slot(format!("a{number}")));
+        }
+        assert!(auth.tokens.lock().expect("the tokens").len() <= MOST_TOKENS);
+        assert!(Arc::ptr_eq(&held, &slot("held".into())));
     }
 
     #[test]
     fn tokens_are_read_under_both_names() {
         assert_eq!(read_token(br#"{"token":"a"}"#).expect("a token").value.expose(), "a");
         assert_eq!(read_token(br#"{"token":"","access_token":"b"}"#).expect("a token").value.expose(), "b");
+        assert!(read_token(br#"{"token":"a","expires_in":"never"}"#).is_some());
         assert!(read_token(b"{}").is_none());
     }
 }

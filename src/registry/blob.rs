@@ -4,13 +4,16 @@
 //! An upload is a POST and one PUT with a Content-Length: every registry takes that, chunks are where
 //! they differ.
 
+use std::time::{Duration, SystemTime};
+
 use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{Method, StatusCode};
+use tokio::time::timeout;
 use url::Url;
 
 use super::auth::Scope;
-use super::client::Call;
-use super::link::same_origin;
+use super::client::{Call, same_origin};
+use super::retry::{is_transient, retry_after};
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Repository};
 use crate::store::{BlobOrigin, BlobStream, Placed, Push, StoreError, StoreErrorKind};
@@ -65,12 +68,33 @@ impl<A> Remote<A> {
 /// so many bytes may have been sent without need, once.
 const PROBE_LIMIT: u64 = 1024 * 1024;
 
+/// So long a blob waits for another one to find out whether the registry mounts.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A blob on its way into a repository.
 #[derive(Clone, Copy)]
 struct Upload<'a> {
     repository: &'a Repository,
     blob: &'a Descriptor,
     origin: &'a dyn BlobOrigin,
+}
+
+/// A try to send a blob that failed, and whether another one may help.
+struct Failed {
+    error: StoreError,
+    again: Option<Again>,
+}
+
+/// Another try, and how long the registry asks to wait before.
+struct Again {
+    asked: Option<Duration>,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        let again = (error.kind == StoreErrorKind::Unavailable).then_some(Again { asked: None });
+        Self { error, again }
+    }
 }
 
 impl Remote<ReadWrite> {
@@ -96,16 +120,27 @@ impl Remote<ReadWrite> {
         if self.mounts_own.get().is_none() && blob.size > PROBE_LIMIT {
             return self.upload_if_missing(upload, None).await;
         }
-        let mut placed = None;
-        let mounts_own = self.mounts_own.get_or_try_init(|| async {
-            let (mounts, how) = self.probe(upload).await?;
-            placed = Some(how);
-            Ok::<bool, StoreError>(mounts)
-        });
-        match (*mounts_own.await?, placed) {
-            (_, Some(placed)) => Ok(placed),
-            (true, None) => self.upload_unless_mounted(upload).await,
-            (false, None) => self.upload_if_missing(upload, None).await,
+        match self.mounts_own.get() {
+            Some(true) => self.upload_unless_mounted(upload).await,
+            Some(false) => self.upload_if_missing(upload, None).await,
+            None => self.place_unprobed(upload).await,
+        }
+    }
+
+    /// The first blob finds out whether the registry mounts; the others wait for that. They do not wait long:
+    /// the first may come from a source that hangs, and they from one that does not.
+    async fn place_unprobed(&self, upload: Upload<'_>) -> Result<Placed, StoreError> {
+        let probing = timeout(PROBE_PATIENCE, self.probing.lock()).await;
+        if probing.is_ok() && self.mounts_own.get().is_none() {
+            let (mounts, placed) = self.probe(upload).await?;
+            // Nobody else sets it while the lock is held.
+            let _ = self.mounts_own.set(mounts);
+            return Ok(placed);
+        }
+        drop(probing);
+        match self.mounts_own.get() {
+            Some(true) => self.upload_unless_mounted(upload).await,
+            _ => self.upload_if_missing(upload, None).await,
         }
     }
 
@@ -145,15 +180,13 @@ impl Remote<ReadWrite> {
     async fn upload(&self, upload: Upload<'_>, mut location: Url) -> Result<Placed, StoreError> {
         let mut delays = self.client.retry.delays();
         loop {
-            let error = match self.send(upload, location).await {
+            let Failed { error, again } = match self.send(upload, location).await {
                 Ok(()) => return Ok(Placed::Uploaded),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            let transient = matches!(error.kind, StoreErrorKind::Unavailable | StoreErrorKind::RateLimited);
-            match delays.next().filter(|pause| transient && self.client.in_time(*pause)) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
-            }
+            let pause = again.and_then(|Again { asked }| self.client.retry.pause(&mut delays, asked));
+            let Some(pause) = pause.filter(|pause| self.client.in_time(*pause)) else { return Err(error) };
+            tokio::time::sleep(pause).await;
             self.client.traffic.retries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             // The answer may have been lost, and not the bytes.
             if self.head_blob(upload.repository, upload.blob).await? {
@@ -208,7 +241,7 @@ impl Remote<ReadWrite> {
             }
             StatusCode::ACCEPTED => {
                 let location = answer.header(LOCATION).and_then(|text| answer.url.join(text).ok());
-                let location = location.map(|location| self.at_home(location));
+                let location = location.map(|location| self.client.at_home(location));
                 drop(answer.error_body().await);
                 location.map(Started::At).ok_or_else(|| {
                     let message = "the registry does not say where to upload to (no Location)";
@@ -223,26 +256,15 @@ impl Remote<ReadWrite> {
         }
     }
 
-    /// A registry behind a proxy that ends TLS can name itself with `http`.
-    fn at_home(&self, mut location: Url) -> Url {
-        let base = &self.client.base;
-        if location.scheme() == "http" && base.scheme() == "https" && location.host_str() == base.host_str() {
-            // Setting a web scheme on a web URL does not fail; the default port goes with the scheme.
-            let _ = location.set_scheme("https");
-            if location.port() == Some(80) {
-                let _ = location.set_port(base.port());
-            }
-        }
-        location
-    }
-
-    async fn send(&self, upload: Upload<'_>, mut location: Url) -> Result<(), StoreError> {
+    async fn send(&self, upload: Upload<'_>, mut location: Url) -> Result<(), Failed> {
         let Upload { repository, blob, origin } = upload;
         location.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
         if self.client.base.scheme() == "https" && location.scheme() == "http" {
-            let message = format!("the registry wants the upload at an unencrypted address, {location}");
+            // Only the host: the rest of such an address can hold a secret.
+            let host = location.host_str().unwrap_or_default();
+            let message = format!("the registry wants the upload at an unencrypted address, at {host}");
             let reference = self.name(repository, &blob.digest);
-            return Err(StoreError::new("upload blob", reference, StoreErrorKind::Other, message));
+            return Err(StoreError::new("upload blob", reference, StoreErrorKind::Other, message).into());
         }
         let mut call = Call::new(Method::PUT, location, "upload blob", self.name(repository, &blob.digest));
         if same_origin(&call.url, &self.client.base) {
@@ -250,7 +272,9 @@ impl Remote<ReadWrite> {
         }
         let answer = self.client.send_blob(&call, blob.size, origin).await?;
         if !answer.status.is_success() {
-            return Err(answer.into_error().await);
+            let asked = retry_after(&answer.headers, SystemTime::now());
+            let again = is_transient(answer.status).then_some(Again { asked });
+            return Err(Failed { error: answer.into_error().await, again });
         }
         drop(answer.error_body().await);
         Ok(())

@@ -8,25 +8,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use futures::future::BoxFuture;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
+use super::answer::{Answer, Sender};
 use super::auth::{Auth, Scope};
-use super::error::{Refusal, unreachable};
-use super::link::{redirect, same_origin};
+use super::error::unreachable;
+use super::redact::Secrets;
 use super::retry::{Patience, RetryPolicy, is_transient, retry_after};
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
 const REDIRECTS: usize = 5;
-
-/// The most that is read of a body that only explains an error.
-const ERROR_BODY: usize = 16 * 1024;
 
 /// What was sent, for reports.
 #[derive(Debug, Default)]
@@ -65,6 +64,8 @@ pub(super) struct Call {
     pub(super) body: Body,
     /// Whether a redirect to another host is followed (never with credentials) or handed over.
     pub(super) leave_host: bool,
+    /// What is secret in the headers or the body.
+    pub(super) secrets: Secrets,
 }
 
 /// The body of a request that can be sent again.
@@ -86,6 +87,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: Body::Empty,
             leave_host: true,
+            secrets: Secrets::default(),
         }
     }
 
@@ -104,101 +106,6 @@ impl Call {
     }
 }
 
-/// An answer. It holds its place in the registry's limit until it is read or dropped.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// Where it came from, after redirects.
-    pub(super) url: Url,
-    operation: &'static str,
-    reference: String,
-    host: String,
-    idle: Duration,
-    response: reqwest::Response,
-    slot: Option<OwnedSemaphorePermit>,
-}
-
-impl Answer {
-    /// A header as text.
-    pub(super) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The whole body, which must not be longer than `limit` bytes.
-    pub(super) async fn bytes(self, limit: usize) -> Result<Bytes, StoreError> {
-        let too_large = |operation, reference: &str| {
-            let message = format!("the answer is longer than {limit} bytes, the most that is accepted");
-            StoreError::new(operation, reference, StoreErrorKind::TooLarge, message)
-        };
-        let (operation, reference) = (self.operation, self.reference.clone());
-        let announced = self.header(CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(too_large(operation, &reference));
-        }
-        let mut all = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
-        let mut stream = self.stream();
-        while let Some(piece) = stream.next().await {
-            let piece = piece?;
-            if all.len() + piece.len() > limit {
-                return Err(too_large(operation, &reference));
-            }
-            all.extend_from_slice(&piece);
-        }
-        Ok(all.freeze())
-    }
-
-    /// The beginning of a body that explains an error; empty if it cannot be read.
-    pub(super) async fn error_body(self) -> Vec<u8> {
-        let mut stream = self.stream();
-        let mut all = Vec::new();
-        while let Some(Ok(piece)) = stream.next().await {
-            let room = ERROR_BODY - all.len();
-            all.extend_from_slice(&piece[..piece.len().min(room)]);
-            if all.len() >= ERROR_BODY {
-                break;
-            }
-        }
-        all
-    }
-
-    /// The answer as an error of the call that it answers.
-    pub(super) async fn into_error(self) -> StoreError {
-        let (operation, reference, host, status) =
-            (self.operation, self.reference.clone(), self.host.clone(), self.status);
-        if status.is_success() || status.is_redirection() {
-            let message = format!("{host} answered {status}, which is not an answer to this");
-            return StoreError::new(operation, reference, StoreErrorKind::Other, message);
-        }
-        Refusal::parse(&self.error_body().await).error(operation, &reference, &host, status)
-    }
-
-    /// The body, piece by piece. A silence that is too long ends it with an error.
-    pub(super) fn stream(self) -> BlobStream {
-        let Self { operation, reference, host, idle, response, slot, .. } = self;
-        let body = Box::pin(response.bytes_stream());
-        let state = Some((body, slot));
-        Box::pin(futures::stream::unfold(state, move |state| {
-            let (reference, host) = (reference.clone(), host.clone());
-            async move {
-                let (mut body, slot) = state?;
-                match timeout(idle, body.next()).await {
-                    Ok(Some(Ok(piece))) => Some((Ok(piece), Some((body, slot)))),
-                    Ok(None) => None,
-                    Ok(Some(Err(error))) => {
-                        Some((Err(unreachable(operation, &reference, &host, &error)), None))
-                    }
-                    Err(_) => {
-                        let message = format!("{host} sent nothing for {} s", idle.as_secs_f32());
-                        let kind = StoreErrorKind::Unavailable;
-                        Some((Err(StoreError::new(operation, &reference, kind, message)), None))
-                    }
-                }
-            }
-        }))
-    }
-}
-
 impl Client {
     /// The URL of a path below `/v2/`.
     pub(super) fn url(&self, path: &str) -> Url {
@@ -213,9 +120,46 @@ impl Client {
         self.retrying(call, true).await
     }
 
-    /// Sends a request to a token service: retries, but no login of its own.
-    pub(super) async fn send_unauthenticated(&self, call: &Call) -> Result<Answer, StoreError> {
-        Box::pin(self.retrying(call, false)).await
+    /// Sends a request and reads the body of a 200, of `limit` bytes at the most; of any other answer the
+    /// body is left. A body that breaks off is asked for again.
+    pub(super) async fn fetch(&self, call: &Call, limit: usize) -> Result<(Answer, Bytes), StoreError> {
+        self.fetching(call, limit, true).await
+    }
+
+    /// As [`Self::fetch`], from a token service: without a login of its own.
+    /// Boxed, since the login of a request is itself a request.
+    pub(super) fn fetch_unauthenticated<'a>(
+        &'a self,
+        call: &'a Call,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<(Answer, Bytes), StoreError>> {
+        Box::pin(self.fetching(call, limit, false))
+    }
+
+    async fn fetching(
+        &self,
+        call: &Call,
+        limit: usize,
+        with_login: bool,
+    ) -> Result<(Answer, Bytes), StoreError> {
+        let mut delays = self.retry.delays();
+        loop {
+            let mut answer = self.retrying(call, with_login).await?;
+            if answer.status != StatusCode::OK {
+                return Ok((answer, Bytes::new()));
+            }
+            let error = match answer.read(limit).await {
+                Ok(body) => return Ok((answer, body)),
+                Err(error) => error,
+            };
+            drop(answer);
+            let transient = error.kind == StoreErrorKind::Unavailable;
+            let Some(pause) = delays.next().filter(|pause| transient && self.in_time(*pause)) else {
+                return Err(error);
+            };
+            self.traffic.retries.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Sends a request whose body streams from elsewhere, once: a stream cannot be sent again.
@@ -238,12 +182,8 @@ impl Client {
                 Err(error) if error.kind == StoreErrorKind::Unavailable => None,
                 _ => return outcome,
             };
-            let pause = delays.next().filter(|_| asked.is_none_or(|asked| asked <= self.retry.longest_asked));
-            let Some(pause) =
-                pause.map(|own| own.max(asked.unwrap_or_default())).filter(|p| self.in_time(*p))
-            else {
-                return Err(given_up(outcome, attempts, asked).await);
-            };
+            let pause = self.retry.pause(&mut delays, asked).filter(|pause| self.in_time(*pause));
+            let Some(pause) = pause else { return Err(given_up(outcome, attempts, asked).await) };
             tracing::debug!(host = %self.host, method = %call.method, ?pause, "trying again");
             // The answer goes before the pause, and its place in the limit with it.
             drop(outcome);
@@ -255,8 +195,9 @@ impl Client {
 
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
         let request = self.request(call, &call.url, None);
-        let response = self.head_of_answer(call, request, self.patience.idle).await?;
-        Ok(self.answer(call, call.url.clone(), response, None))
+        let response = self.head_of_answer(call, &call.url, request, self.patience.idle).await?;
+        let sender = self.sender(call.url.clone(), call.secrets.clone());
+        Ok(Answer::new(call, sender, response, None))
     }
 
     /// Whether a pause would end before the run must.
@@ -274,15 +215,19 @@ impl Client {
         let mut url = call.url.clone();
         let mut redirects = 0;
         let mut challenged = false;
+        let mut secrets = call.secrets.clone();
         loop {
             let at_home = same_origin(&url, &self.base);
             let authorization =
                 if at_home { self.auth.authorization(self, &call.scopes).await? } else { None };
+            if let Some(authorization) = &authorization {
+                secrets.add_header(authorization);
+            }
             let request = self.request(call, &url, authorization.as_ref());
             let response = match stream {
-                None => self.head_of_answer(call, request, self.patience.idle).await?,
+                None => self.head_of_answer(call, &url, request, self.patience.idle).await?,
                 Some((size, origin)) => {
-                    let body = origin.open().await?;
+                    let body = origin.open().await.map_err(StoreError::exhausted)?;
                     self.head_of_upload(call, request, size, body).await?
                 }
             };
@@ -295,7 +240,7 @@ impl Client {
             let follow = response.status().is_redirection() && call.method.is_safe();
             if let Some(next) = follow.then(|| redirect(&url, response.headers())).flatten() {
                 if !call.leave_host && !same_origin(&next, &self.base) {
-                    return Ok(self.answer(call, url, response, slot));
+                    return Ok(Answer::new(call, self.sender(url, secrets), response, slot));
                 }
                 redirects += 1;
                 if redirects > REDIRECTS {
@@ -309,7 +254,7 @@ impl Client {
                 url = next;
                 continue;
             }
-            return Ok(self.answer(call, url, response, slot));
+            return Ok(Answer::new(call, self.sender(url, secrets), response, slot));
         }
     }
 
@@ -337,14 +282,18 @@ impl Client {
     async fn head_of_answer(
         &self,
         call: &Call,
+        url: &Url,
         request: reqwest::RequestBuilder,
         patience: Duration,
     ) -> Result<reqwest::Response, StoreError> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
         match timeout(patience, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.host, &error)),
-            Err(_) => Err(self.silent(call, patience)),
+            Ok(Ok(response)) => {
+                self.log(call, &response);
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.name_of(url), &error)),
+            Err(_) => Err(self.silent(call, url, patience)),
         }
     }
 
@@ -374,41 +323,56 @@ impl Client {
         loop {
             let patience = if before < size { self.patience.idle * 2 } else { self.patience.commit };
             match timeout(patience, &mut send).await {
-                Ok(Ok(response)) => return Ok(response),
+                Ok(Ok(response)) => {
+                    self.log(call, &response);
+                    return Ok(response);
+                }
                 Ok(Err(error)) => {
-                    return Err(unreachable(call.operation, &call.reference, &self.host, &error));
+                    let host = self.name_of(&call.url);
+                    return Err(unreachable(call.operation, &call.reference, &host, &error));
                 }
                 Err(_) if progress.load(Ordering::Relaxed) > before => {
                     before = progress.load(Ordering::Relaxed);
                 }
-                Err(_) => return Err(self.silent(call, patience)),
+                Err(_) => return Err(self.silent(call, &call.url, patience)),
             }
         }
     }
 
-    fn silent(&self, call: &Call, patience: Duration) -> StoreError {
-        let message = format!("{} did not answer within {} s", self.host, patience.as_secs_f32());
+    /// The query stays out: registries put keys of their own into it.
+    fn log(&self, call: &Call, response: &reqwest::Response) {
+        let path = response.url().path();
+        tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());
+    }
+
+    fn silent(&self, call: &Call, url: &Url, patience: Duration) -> StoreError {
+        let message = format!("{} did not answer within {} s", self.name_of(url), patience.as_secs_f32());
         call.error(StoreErrorKind::Unavailable, message)
     }
 
-    fn answer(
-        &self,
-        call: &Call,
-        url: Url,
-        response: reqwest::Response,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Answer {
-        Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            url,
-            operation: call.operation,
-            reference: call.reference.clone(),
-            host: self.host.clone(),
-            idle: self.patience.idle,
-            response,
-            slot,
+    fn sender(&self, url: Url, secrets: Secrets) -> Sender {
+        Sender { host: self.name_of(&url), url, idle: self.patience.idle, secrets }
+    }
+
+    /// Who is at a URL, for messages: the registry, or the other host that it led to.
+    fn name_of(&self, url: &Url) -> String {
+        if same_origin(url, &self.base) {
+            return self.host.clone();
         }
+        let host = url.host_str().unwrap_or_default();
+        url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// A URL that the registry named. One behind a proxy that ends TLS can name itself with `http`.
+    pub(super) fn at_home(&self, mut url: Url) -> Url {
+        if url.scheme() == "http" && self.base.scheme() == "https" && url.host_str() == self.base.host_str() {
+            // Setting a web scheme on a web URL does not fail; the default port goes with the scheme.
+            let _ = url.set_scheme("https");
+            if url.port() == Some(80) {
+                let _ = url.set_port(self.base.port());
+            }
+        }
+        url
     }
 }
 
@@ -429,4 +393,18 @@ async fn given_up(
         let _ = write!(error.message, " (tried {attempts} times)");
     }
     error
+}
+
+/// The target of a redirect.
+fn redirect(url: &Url, headers: &HeaderMap) -> Option<Url> {
+    let location = headers.get(LOCATION)?.to_str().ok()?;
+    let next = url.join(location).ok()?;
+    matches!(next.scheme(), "http" | "https").then_some(next)
+}
+
+/// Whether two URLs lead to the same server.
+pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
 }

@@ -4,6 +4,7 @@
 //! missing, hangs or prints nonsense is an error, never anonymous.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::process::Stdio;
@@ -65,6 +66,15 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// A token that the registry itself takes, as `gcloud auth print-access-token` gives one.
+    pub fn bearer(token: &str) -> Result<Self, CredentialError> {
+        let token = token.trim();
+        if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(CredentialError::Token);
+        }
+        Ok(Self::Bearer(Secret::new(token)))
+    }
+
     /// A Google Cloud service account key, which registries take as the password of `_json_key`.
     pub fn from_json_key(text: &str) -> Result<Self, CredentialError> {
         #[derive(Deserialize)]
@@ -106,9 +116,27 @@ pub enum CredentialError {
         /// What it did.
         problem: String,
     },
+    /// Not a token.
+    #[error("the access token has a blank, a line break or another character that no token has")]
+    Token,
     /// Not a JSON key of Google Cloud.
     #[error("this is not a Google Cloud JSON key: {0}")]
     JsonKey(String),
+}
+
+/// How credential helpers are run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Helpers {
+    /// How long one may take.
+    pub patience: Duration,
+    /// The folders that they are looked for in, as in `PATH`; `None` is the `PATH` of the environment.
+    pub path: Option<OsString>,
+}
+
+impl Default for Helpers {
+    fn default() -> Self {
+        Self { patience: HELPER_TIMEOUT, path: None }
+    }
 }
 
 /// The credentials of a run.
@@ -117,6 +145,7 @@ pub struct Credentials {
     entries: Vec<(String, Credential)>,
     helpers: HashMap<String, String>,
     store: Option<String>,
+    how: Helpers,
     asked: Mutex<HashMap<String, Answer>>,
 }
 
@@ -177,8 +206,15 @@ impl Credentials {
             entries,
             helpers,
             store: config.creds_store.filter(|name| !name.is_empty()),
+            how: Helpers::default(),
             asked: Mutex::default(),
         })
+    }
+
+    /// The same credentials, with helpers that are run in this way.
+    #[must_use]
+    pub fn with_helpers(self, how: Helpers) -> Self {
+        Self { how, ..self }
     }
 
     /// Who we are at `registry` for `repository`; `None` is anonymous.
@@ -193,7 +229,7 @@ impl Credentials {
                 let mut asked = self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 asked.entry(registry.to_string()).or_default().clone()
             };
-            let found = answer.get_or_init(|| ask_helper(helper, registry)).await.clone()?;
+            let found = answer.get_or_init(|| ask_helper(helper, registry, &self.how)).await.clone()?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -258,7 +294,11 @@ struct HelperAnswer {
 }
 
 /// Runs `docker-credential-NAME get` with the registry on its standard input.
-async fn ask_helper(name: &str, registry: &Registry) -> Result<Option<Credential>, CredentialError> {
+async fn ask_helper(
+    name: &str,
+    registry: &Registry,
+    how: &Helpers,
+) -> Result<Option<Credential>, CredentialError> {
     let helper = format!("docker-credential-{name}");
     let key =
         if registry.as_str() == DEFAULT_REGISTRY { DOCKER_HUB_KEY.to_owned() } else { registry.to_string() };
@@ -268,7 +308,11 @@ async fn ask_helper(name: &str, registry: &Registry) -> Result<Option<Credential
         return Err(error("has a name with a path in it".into()));
     }
     let run = async {
-        let mut child = tokio::process::Command::new(&helper)
+        let mut command = tokio::process::Command::new(&helper);
+        if let Some(path) = &how.path {
+            command.env("PATH", path);
+        }
+        let mut child = command
             .arg("get")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -281,8 +325,10 @@ async fn ask_helper(name: &str, registry: &Registry) -> Result<Option<Credential
         }
         child.wait_with_output().await
     };
-    let output = match tokio::time::timeout(HELPER_TIMEOUT, run).await {
-        Err(_) => return Err(error(format!("did not answer within {} s", HELPER_TIMEOUT.as_secs()))),
+    let output = match tokio::time::timeout(how.patience, run).await {
+        Err(_) => {
+            return Err(error(format!("did not answer within {} s", how.patience.as_secs_f32())));
+        }
         Ok(Err(fault)) if fault.kind() == std::io::ErrorKind::NotFound => {
             return Err(error("is named in the docker configuration but not installed".into()));
         }

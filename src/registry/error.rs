@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::redact::Secrets;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The first error of a registry's error document.
@@ -18,8 +19,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads the body of an error answer, which may be anything.
-    pub(super) fn parse(body: &[u8]) -> Self {
+    /// Reads the body of an error answer, which may be anything; also what must not be told.
+    pub(super) fn parse(body: &[u8], secrets: &Secrets) -> Self {
         #[derive(Deserialize)]
         struct Document {
             #[serde(default)]
@@ -33,8 +34,8 @@ impl Refusal {
         }
         let first = serde_json::from_slice::<Document>(body).ok().and_then(|d| d.errors.into_iter().next());
         first.map_or_else(Self::default, |entry| Self {
-            code: clean(&entry.code, 60),
-            message: clean(&entry.message.unwrap_or_default(), 300),
+            code: clean(&secrets.redact(&entry.code), 60),
+            message: clean(&secrets.redact(&entry.message.unwrap_or_default()), 300),
         })
     }
 
@@ -120,7 +121,9 @@ pub(super) fn unreachable(
         format!("the connection to {host} broke")
     };
     let message = if last.is_empty() { what } else { format!("{what}: {}", clean(&last, 300)) };
-    StoreError::new(operation, reference, StoreErrorKind::Unavailable, message)
+    // What cannot be sent at all will not be better later.
+    let kind = if error.is_builder() { StoreErrorKind::Other } else { StoreErrorKind::Unavailable };
+    StoreError::new(operation, reference, kind, message)
 }
 
 /// Foreign text on one line, without control characters, and not longer than `most` characters.
@@ -138,8 +141,10 @@ mod tests {
 
     #[test]
     fn a_refusal_says_who_what_and_what_to_do() {
-        let refusal =
-            Refusal::parse(br#"{"errors":[{"code":"DENIED","message":"no\u001b[31m push\nfor you"}]}"#);
+        let refusal = Refusal::parse(
+            br#"{"errors":[{"code":"DENIED","message":"no\u001b[31m push\nfor you"}]}"#,
+            &Secrets::default(),
+        );
         let error = refusal.error("push manifest", "r.io/a:1", "r.io", StatusCode::FORBIDDEN);
         assert_eq!(error.kind, StoreErrorKind::Denied);
         assert_eq!(
@@ -151,9 +156,12 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_error_document_is_no_problem() {
-        assert_eq!(Refusal::parse(b"<html>"), Refusal::default());
-        assert_eq!(Refusal::parse(br#"{"errors":[]}"#), Refusal::default());
-        assert_eq!(Refusal::parse(br#"{"errors":[{"code":"X","message":null}]}"#).code, "X");
+        assert_eq!(Refusal::parse(b"<html>", &Secrets::default()), Refusal::default());
+        assert_eq!(Refusal::parse(br#"{"errors":[]}"#, &Secrets::default()), Refusal::default());
+        assert_eq!(
+            Refusal::parse(br#"{"errors":[{"code":"X","message":null}]}"#, &Secrets::default()).code,
+            "X"
+        );
     }
 
     #[test]

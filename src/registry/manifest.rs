@@ -6,11 +6,14 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::client::{Answer, Body, Call};
+use super::answer::Answer;
+use super::client::{Body, Call};
 use super::error::PUSH_MANIFEST;
 use super::link::next_page;
 use super::{ReadWrite, Remote};
-use crate::oci::{Descriptor, Digest, ManifestRef, MediaType, RawManifest, Repository, Tag};
+use crate::oci::{
+    Descriptor, Digest, Manifest, ManifestError, ManifestRef, MediaType, RawManifest, Repository, Tag,
+};
 use crate::store::{
     BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
 };
@@ -47,7 +50,7 @@ impl<A> Remote<A> {
         reference: &ManifestRef,
     ) -> Result<Option<RawManifest>, StoreError> {
         let call = self.manifest_call(Method::GET, repository, reference);
-        let answer = self.client.send(&call).await?;
+        let (answer, bytes) = self.client.fetch(&call, MANIFEST_LIMIT).await?;
         match answer.status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
@@ -56,9 +59,18 @@ impl<A> Remote<A> {
             }
             _ => return Err(answer.into_error().await),
         }
-        let media_type = media_type(&answer);
+        let served = media_type(&answer);
+        if served.is_schema1() {
+            // Its digest leaves its signatures out, so that it could not be checked either.
+            let message = ManifestError::Schema1.to_string();
+            return Err(StoreError::new(
+                call.operation,
+                call.reference,
+                StoreErrorKind::Unsupported,
+                message,
+            ));
+        }
         let stated = stated_digest(&answer);
-        let bytes = answer.bytes(MANIFEST_LIMIT).await?;
         // A tag's digest is what the registry states, if its algorithm is another than ours.
         let expected = reference.digest().or(stated.as_ref());
         let digest =
@@ -67,6 +79,10 @@ impl<A> Remote<A> {
             let message = format!("the registry sent a manifest with the digest {digest}");
             return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
         }
+        // Where the answer does not say what it is, the document does.
+        let stated = || Manifest::parse(&bytes, &served).map(|parsed| parsed.media_type);
+        let media_type =
+            if served.is_manifest() { served } else { stated().unwrap_or_else(|_| served.clone()) };
         Ok(Some(RawManifest { digest, media_type, bytes }))
     }
 
@@ -77,39 +93,34 @@ impl<A> Remote<A> {
     ) -> Result<Option<Descriptor>, StoreError> {
         let answer = self.client.send(&self.manifest_call(Method::HEAD, repository, reference)).await?;
         match answer.status {
-            StatusCode::OK => {}
+            // Without HEAD only the document itself tells.
+            StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED => {}
             StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::METHOD_NOT_ALLOWED => return self.resolved_by_get(repository, reference).await,
             _ => return Err(answer.into_error().await),
         }
         let size = answer.header(CONTENT_LENGTH).and_then(|text| text.parse().ok());
-        match (stated_digest(&answer), size) {
-            (Some(digest), Some(size)) if reference.digest().is_none_or(|asked| *asked == digest) => {
-                Ok(Some(Descriptor::new(media_type(&answer), digest, size)))
-            }
-            // Only the document itself tells.
-            _ => self.resolved_by_get(repository, reference).await,
+        if let (StatusCode::OK, Some(digest), Some(size)) = (answer.status, stated_digest(&answer), size)
+            && reference.digest().is_none_or(|asked| *asked == digest)
+        {
+            return Ok(Some(Descriptor::new(media_type(&answer), digest, size)));
         }
-    }
-
-    async fn resolved_by_get(
-        &self,
-        repository: &Repository,
-        reference: &ManifestRef,
-    ) -> Result<Option<Descriptor>, StoreError> {
+        // Its place is needed: with all of them taken by answers that wait for another, nothing would go on.
+        drop(answer);
         Ok(self.get_manifest(repository, reference).await?.map(|manifest| manifest.descriptor()))
     }
 
     async fn first_page_of_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
         #[derive(Deserialize)]
         struct Tags {
+            /// `null` is an empty list; without it the document is something else.
+            #[serde(deserialize_with = "Option::deserialize")]
             tags: Option<Vec<String>>,
         }
         let mut url = self.client.url(&format!("{repository}/tags/list"));
         url.query_pairs_mut().append_pair("n", &PAGE.to_string());
         let call = Call::new(Method::GET, url, "list the tags of", format!("{}/{repository}", self.registry))
             .scope(self.scope(repository));
-        let answer = self.client.send(&call).await?;
+        let mut answer = self.client.send(&call).await?;
         if answer.status.is_client_error() {
             // Not every registry lists tags, and not for everyone.
             drop(answer.error_body().await);
@@ -118,8 +129,8 @@ impl<A> Remote<A> {
         if answer.status != StatusCode::OK {
             return Err(answer.into_error().await);
         }
-        let more = next_page(&answer.url, &answer.headers).is_some();
-        let Ok(body) = answer.bytes(PAGE_BYTES).await else { return Ok(None) };
+        let more = next_page(&answer.url, &answer.headers) != Ok(None);
+        let Ok(body) = answer.read(PAGE_BYTES).await else { return Ok(None) };
         let Ok(list) = serde_json::from_slice::<Tags>(&body) else { return Ok(None) };
         let tags = list.tags.unwrap_or_default();
         if more || tags.len() >= PAGE {

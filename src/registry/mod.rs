@@ -4,6 +4,7 @@
 //! `Remote<ReadOnly>` sends GET and HEAD to `/v2/` and nothing else; only `Remote<ReadWrite>` is a
 //! [`Target`](crate::store::Target). Nothing here knows of plans, images or companions.
 
+mod answer;
 mod auth;
 mod blob;
 mod client;
@@ -11,19 +12,21 @@ mod credentials;
 mod error;
 mod link;
 mod manifest;
+mod redact;
 mod referrers;
 mod retry;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use url::Url;
 
 pub use client::Traffic;
-pub use credentials::{Credential, CredentialError, Credentials, Secret};
+pub use credentials::{Credential, CredentialError, Credentials, Helpers, Secret};
 pub use retry::{Patience, RetryPolicy};
 
 use crate::oci::{DEFAULT_REGISTRY, Registry, Repository};
@@ -37,7 +40,7 @@ const USER_AGENT: &str = concat!("image-syncer/", env!("CARGO_PKG_VERSION"));
 const DOCKER_HUB: &str = "https://registry-1.docker.io";
 
 /// How registries are reached.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// Other addresses for registries: a pull-through cache, a test registry.
     pub endpoints: HashMap<Registry, Url>,
@@ -55,6 +58,22 @@ pub struct Settings {
     pub patience: Patience,
     /// When the run must end.
     pub deadline: Option<Instant>,
+}
+
+impl fmt::Debug for Settings {
+    /// Without the client certificate: its key is in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("endpoints", &self.endpoints)
+            .field("plain_http", &self.plain_http)
+            .field("extra_roots", &self.extra_roots.len())
+            .field("identity", &self.identity.as_ref().map(|_| "***"))
+            .field("concurrency", &self.concurrency)
+            .field("retry", &self.retry)
+            .field("patience", &self.patience)
+            .field("deadline", &self.deadline)
+            .finish()
+    }
 }
 
 impl Default for Settings {
@@ -152,7 +171,8 @@ impl Registries {
             registry: registry.clone(),
             actions,
             referrers_api: Mutex::default(),
-            mounts_own: OnceCell::new(),
+            mounts_own: OnceLock::new(),
+            probing: tokio::sync::Mutex::default(),
             merging: Mutex::default(),
             access: PhantomData,
         }
@@ -248,7 +268,9 @@ pub struct Remote<A> {
     /// Whether a repository answers the referrers API, as far as that is known.
     referrers_api: Mutex<HashMap<Repository, bool>>,
     /// Whether a blob can be "mounted" from the repository that it is to go to.
-    mounts_own: OnceCell<bool>,
+    mounts_own: OnceLock<bool>,
+    /// Held by the blob that finds that out.
+    probing: tokio::sync::Mutex<()>,
     /// One lock a fallback index that is being merged.
     merging: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     access: PhantomData<A>,

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::Call;
-use super::error::Refusal;
+use super::client::{Call, same_origin};
 use super::link::next_page;
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
@@ -24,7 +25,29 @@ const MOST_PAGES: usize = 100;
 /// How often a merge of the fallback index is tried when others write it too.
 const MERGE_TRIES: usize = 3;
 
+/// The most bytes of all pages: more than so many referrers take, with long annotations.
+const MOST_BYTES: usize = 2 * MANIFEST_LIMIT;
+
 const LIST: &str = "list the referrers of";
+
+/// A page of the API's answer.
+struct Page {
+    referrers: Vec<Descriptor>,
+    next: Option<Url>,
+    bytes: usize,
+}
+
+/// Reads a page. An index without `manifests` is some other document: it does not say that there are none.
+fn read_page(body: &[u8]) -> Result<Vec<Descriptor>, String> {
+    #[derive(Deserialize)]
+    struct Listing {
+        #[serde(rename = "manifests")]
+        _manifests: IgnoredAny,
+    }
+    let index = Manifest::parse(body, &MediaType::OCI_INDEX).map_err(|error| error.to_string())?;
+    serde_json::from_slice::<Listing>(body).map_err(|error| error.to_string())?;
+    Ok(index.children().to_vec())
+}
 
 impl<A> Remote<A> {
     pub(super) async fn list_referrers(
@@ -46,7 +69,7 @@ impl<A> Remote<A> {
             return Ok(Vec::new());
         }
         let parsed = index.parse().map_err(|error| {
-            self.listing_error(repository, subject, &format!("the index under their tag: {error}"))
+            self.listing_error(repository, subject, &format!("the fallback index cannot be read: {error}"))
         })?;
         self.bounded(repository, subject, parsed.children().to_vec())
     }
@@ -60,17 +83,19 @@ impl<A> Remote<A> {
         let mut next = Some(self.client.url(&format!("{repository}/referrers/{subject}")));
         let mut seen = HashSet::new();
         let mut found = Vec::new();
+        let mut left = MOST_BYTES;
         while let Some(url) = next {
             if seen.len() >= MOST_PAGES || !seen.insert(url.clone()) {
                 return Err(self.listing_error(repository, subject, "its pages lead in a circle"));
             }
             let first = seen.len() == 1;
-            let Some((page, more)) = self.page(repository, subject, url, first).await? else {
-                return Ok(None);
-            };
-            found.extend(page);
+            let Some(page) = self.page(repository, subject, url, first).await? else { return Ok(None) };
+            left = left.checked_sub(page.bytes).ok_or_else(|| {
+                self.listing_error(repository, subject, "the list is longer than any that is in order")
+            })?;
+            found.extend(page.referrers);
             found = self.bounded(repository, subject, found)?;
-            next = more;
+            next = page.next;
         }
         Ok(Some(found))
     }
@@ -81,26 +106,31 @@ impl<A> Remote<A> {
         subject: &Digest,
         url: Url,
         first: bool,
-    ) -> Result<Option<(Vec<Descriptor>, Option<Url>)>, StoreError> {
+    ) -> Result<Option<Page>, StoreError> {
         let mut call = Call::new(Method::GET, url, LIST, self.name(repository, subject))
             .scope(self.scope(repository))
             .accept("application/vnd.oci.image.index.v1+json");
         call.leave_host = false;
-        let answer = self.client.send(&call).await?;
+        let (answer, body) = self.client.fetch(&call, MANIFEST_LIMIT).await?;
         let status = answer.status;
         if status == StatusCode::OK {
-            let more = next_page(&answer.url, &answer.headers);
-            let body = answer.bytes(MANIFEST_LIMIT).await?;
-            let index = Manifest::parse(&body, &MediaType::OCI_INDEX).map_err(|error| {
-                self.listing_error(repository, subject, &format!("the answer is no index: {error}"))
-            })?;
-            return Ok(Some((index.children().to_vec(), more)));
+            let error = |message: &str| self.listing_error(repository, subject, message);
+            let next = next_page(&answer.url, &answer.headers)
+                .map_err(|_| error("the `Link` to its next page cannot be read"))?
+                .map(|next| self.client.at_home(next));
+            if let Some(next) = next.as_ref().filter(|next| !same_origin(next, &self.client.base)) {
+                let host = next.host_str().unwrap_or_default();
+                return Err(error(&format!("its next page is on another host, {host}")));
+            }
+            let referrers =
+                read_page(&body).map_err(|what| error(&format!("the answer is no index: {what}")))?;
+            return Ok(Some(Page { referrers, next, bytes: body.len() }));
         }
         // Without the API: a 404, or "I do not know that", or a redirect to somewhere else entirely.
         let absent = matches!(status.as_u16(), 404 | 405 | 406 | 501) || status.is_redirection();
         if first && (absent || status == StatusCode::BAD_REQUEST) {
             let host = self.client.host.clone();
-            let refusal = Refusal::parse(&answer.error_body().await);
+            let refusal = answer.refusal().await;
             if absent || matches!(refusal.code.as_str(), "UNSUPPORTED" | "NOT_FOUND") {
                 // The 404 of a repository that does not exist says nothing about the API.
                 if !matches!(refusal.code.as_str(), "NAME_UNKNOWN" | "MANIFEST_UNKNOWN") {

@@ -61,6 +61,17 @@ impl RetryPolicy {
             .with_jitter()
             .build()
     }
+
+    /// The next pause, as long as the registry asks for at the least. `None` if that is too long, or if it
+    /// was tried often enough.
+    pub(super) fn pause(
+        &self,
+        delays: &mut impl Iterator<Item = Duration>,
+        asked: Option<Duration>,
+    ) -> Option<Duration> {
+        let (own, asked) = (delays.next()?, asked.unwrap_or_default());
+        (asked <= self.longest_asked).then(|| own.max(asked))
+    }
 }
 
 /// Whether an answer may be another one later.

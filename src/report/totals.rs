@@ -37,7 +37,7 @@ impl Report {
             totals.policy_violations += usize::from(entry.violates_policy());
             totals.targets_not_readable +=
                 usize::from(entry.remarks().any(|remark| remark.kind == RemarkKind::TargetNotReadable));
-            totals.bytes_to_move += entry.item.bytes_to_move.unwrap_or(0);
+            totals.bytes_to_move = totals.bytes_to_move.saturating_add(entry.item.bytes_to_move.unwrap_or(0));
             totals.bytes_to_move_incomplete |= entry.item.bytes_to_move.is_none()
                 && matches!(entry.item.decision, Decision::Copy | Decision::Companions | Decision::Move);
             if let Some(result) = entry.result {

@@ -5,6 +5,7 @@
 //! *could not find out* is an error. The two are never mixed up.
 
 mod remembered;
+mod single_flight;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 pub use remembered::Remembered;
+pub(crate) use single_flight::SingleFlight;
 
 use crate::oci::{Descriptor, Digest, Digester, ManifestRef, RawManifest, Registry, Repository, Tag};
 
@@ -164,8 +166,33 @@ impl StoreError {
         kind: StoreErrorKind,
         message: impl Into<String>,
     ) -> Self {
-        Self { operation, reference: reference.to_string(), kind, message: message.into() }
+        Self { operation, reference: reference.to_string(), kind, message: bounded(message.into()) }
     }
+
+    /// The error of something that was tried as often as makes sense: who needed it does not try again.
+    pub(crate) fn exhausted(mut self) -> Self {
+        if matches!(self.kind, StoreErrorKind::Unavailable | StoreErrorKind::RateLimited) {
+            self.kind = StoreErrorKind::Other;
+        }
+        self
+    }
+}
+
+/// The most characters of a message. What a manifest or a registry says can be quoted in it.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// `text` on one line and of a sane length.
+fn bounded(text: String) -> String {
+    let short = text.char_indices().nth(LONGEST_MESSAGE).is_none();
+    if short && !text.contains(char::is_control) {
+        return text;
+    }
+    let mut line: String =
+        text.chars().take(LONGEST_MESSAGE).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if !short {
+        line.push('…');
+    }
+    line
 }
 
 /// Passes a blob's bytes on and checks them on the way: exactly `blob.size` bytes with `blob.digest`.
@@ -267,6 +294,14 @@ mod tests {
             })
             .await
             .map_err(|error| error.message)
+    }
+
+    #[test]
+    fn a_message_is_one_line_of_a_sane_length() {
+        let message = |text: &str| StoreError::new("read", "r", StoreErrorKind::Other, text).message;
+        assert_eq!(message("a\u{1b}[31m\nb"), "a [31m b");
+        assert_eq!(message(&"é".repeat(1000)), "é".repeat(1000));
+        assert_eq!(message(&"é".repeat(1001)), "é".repeat(1000) + "…");
     }
 
     #[tokio::test]

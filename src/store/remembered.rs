@@ -5,9 +5,8 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::OnceCell;
 
-use super::{BlobStream, Source, StoreError};
+use super::{BlobStream, SingleFlight, Source, StoreError};
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, Tag};
 
 /// Remembers what a source said: a tag stands for one digest all through a run, however often it is
@@ -52,7 +51,7 @@ impl Remembered {
 }
 
 /// Answers that are asked for once, even if many ask at the same time.
-struct Once<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+struct Once<K, V>(Mutex<HashMap<K, Arc<SingleFlight<V>>>>);
 
 impl<K, V> Default for Once<K, V> {
     fn default() -> Self {
@@ -61,9 +60,14 @@ impl<K, V> Default for Once<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Once<K, V> {
-    async fn get(&self, key: K, ask: impl Future<Output = Result<V, StoreError>>) -> Result<V, StoreError> {
-        let cell = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        cell.get_or_try_init(|| ask).await.cloned()
+    async fn get(
+        &self,
+        key: K,
+        ask: impl Future<Output = Result<V, StoreError>> + Send,
+    ) -> Result<V, StoreError> {
+        let flight =
+            Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
+        flight.get(|_| true, ask).await
     }
 }
 

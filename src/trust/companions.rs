@@ -55,10 +55,10 @@ pub async fn companions(sides: Sides<'_>, subjects: Vec<Digest>) -> Result<Vec<C
                     found.push(companion);
                 }
             }
-        }
-        if found.len() > MOST {
-            let message = format!("there are more than {MOST}, which no image has that is in order");
-            return Err(at_source(sides.error(StoreErrorKind::TooLarge, message)));
+            if found.len() > MOST {
+                let message = format!("there are more than {MOST}, which no image has that is in order");
+                return Err(at_source(sides.error(StoreErrorKind::TooLarge, message)));
+            }
         }
         waiting = next;
         if waiting.is_empty() {

@@ -29,11 +29,31 @@ pub(crate) enum Fault {
     StallAfter(usize),
     /// Another byte in the place of the first one of the answer's body.
     Corrupt,
+    /// The answer lacks this header.
+    Without(&'static str),
+    /// The answer has this header, whatever it had before.
+    With(&'static str, String),
+    /// The answer's body comes byte by byte, with a pause before each.
+    Drip(Duration),
     /// The answer's body never ends: what there is, over and over, without a Content-Length.
     Endless,
 }
 
 impl Fault {
+    /// An answer with this status, media type and body.
+    pub(crate) fn body(status: u16, media_type: &str, body: impl Into<Body>) -> Self {
+        let mut response = Response::new(body.into());
+        *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+        let media_type = media_type.parse().expect("a media type");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, media_type);
+        Self::Answer(response)
+    }
+
+    /// An empty answer that leads elsewhere.
+    pub(crate) fn redirect(location: &str) -> Self {
+        Self::status_with(307, "", &[("location", location)])
+    }
+
     /// An answer with a status and one of the specification's errors.
     pub(crate) fn status(status: u16, code: &str) -> Self {
         Self::status_with(status, code, &[])
@@ -72,7 +92,12 @@ pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) ->
         }
         Some(Fault::CutAfter(most)) => {
             let (parts, body) = next.run(request).await.into_parts();
-            let body = limited(body, most, |()| Some(Err(std::io::Error::other("cut on order"))));
+            let cut = async {
+                // What came before has to be on its way, or else the whole answer is lost.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err(std::io::Error::other("cut on order"))
+            };
+            let body = limited(body, most, |()| None).chain(futures::stream::once(cut));
             Response::from_parts(parts, Body::from_stream(body))
         }
         Some(Fault::StallAfter(most)) => {
@@ -96,11 +121,32 @@ pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) ->
             });
             Response::from_parts(parts, Body::from_stream(body))
         }
+        Some(Fault::Without(name)) => {
+            let mut response = next.run(request).await;
+            response.headers_mut().remove(name);
+            response
+        }
+        Some(Fault::With(name, value)) => {
+            let mut response = next.run(request).await;
+            response.headers_mut().insert(name, value.parse().expect("a header value"));
+            response
+        }
+        Some(Fault::Drip(pause)) => {
+            let (parts, body) = next.run(request).await.into_parts();
+            let whole = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+            let drops = (0..whole.len()).map(move |at| whole.slice(at..=at));
+            let body = futures::stream::iter(drops).then(move |drop| async move {
+                tokio::time::sleep(pause).await;
+                Ok::<_, std::io::Error>(drop)
+            });
+            Response::from_parts(parts, Body::from_stream(body))
+        }
         Some(Fault::Endless) => {
             let (mut parts, body) = next.run(request).await.into_parts();
             parts.headers.remove(http::header::CONTENT_LENGTH);
             let whole = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
             let whole = if whole.is_empty() { Bytes::from_static(b" ") } else { whole };
+            let whole = Bytes::from(whole.repeat(1 + 64 * 1024 / whole.len()));
             let body = futures::stream::repeat(whole).map(Ok::<_, std::io::Error>);
             Response::from_parts(parts, Body::from_stream(body))
         }
@@ -131,6 +177,8 @@ fn limited(
             return None;
         }
         if left == 0 {
+            // What came before is to reach the client: a server drops what it has not sent when a body fails.
+            tokio::time::sleep(Duration::from_millis(20)).await;
             return then(()).map(|item| (item, ((pieces, left, true), then)));
         }
         let piece = pieces.next().await?.map_err(std::io::Error::other);

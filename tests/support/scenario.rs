@@ -8,6 +8,8 @@ use image_syncer::command::sync::Job;
 use image_syncer::config::{self, Config, ListFile, PrefixSources, Signatures};
 use image_syncer::event::Events;
 use image_syncer::oci::{Digest, RawManifest};
+use image_syncer::plan::{Decision, Outcome};
+use image_syncer::policy::{self, Policy};
 use image_syncer::registry::{Credential, Credentials, Patience, RetryPolicy, Settings};
 use image_syncer::report::{Interruption, Mode, OnTagConflict, Report};
 
@@ -19,8 +21,10 @@ pub(crate) struct Scenario {
     pub(crate) source: TestRegistry,
     /// Where they go.
     pub(crate) target: TestRegistry,
-    /// The list, in YAML; `SOURCE` stands for the source's address.
+    /// The list, in YAML; `SOURCE` and `TARGET` stand for the addresses.
     list: String,
+    /// The policy, in YAML; `SOURCE` and `TARGET` stand for the addresses.
+    policy: String,
     signatures: Signatures,
     /// Where images go, if that is not the registry.
     layout: Option<PathBuf>,
@@ -56,6 +60,7 @@ impl Scenario {
             source,
             target,
             list: String::new(),
+            policy: String::new(),
             signatures: Signatures::Copy,
             layout: None,
             settings,
@@ -72,6 +77,12 @@ impl Scenario {
     /// Lists an entry; further lines of it are indented by four blanks.
     pub(crate) fn entry(mut self, text: &str) -> Self {
         self.list.extend(["  - ", text, "\n"]);
+        self
+    }
+
+    /// The operator's policy, in YAML, in the place of any that was there; empty is none.
+    pub(crate) fn policy(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.policy);
         self
     }
 
@@ -145,20 +156,31 @@ impl Scenario {
         assert!(writes.is_empty(), "{writes:#?}");
     }
 
-    fn config(&self) -> Config {
+    fn read_policy(&self) -> Policy {
+        if self.policy.is_empty() {
+            return Policy::default();
+        }
+        let text = self.policy.replace("SOURCE", &self.source.host()).replace("TARGET", &self.target.host());
+        policy::load("policy.yaml", &text).expect("a good policy")
+    }
+
+    fn config(&self, policy: &Policy) -> Config {
         let text = format!("images:\n{}", self.list.replace("SOURCE", &self.source.host()));
+        let text = text.replace("TARGET", &self.target.host());
         let list = ListFile { name: "external-images.yaml".into(), text };
         let prefix = match &self.layout {
             Some(folder) => format!("oci:{}/", folder.display()),
             None => format!("{}/mirror/", self.target.host()),
         };
-        let prefix = PrefixSources { policy: None, command_line: Some(&prefix) };
+        let prefix = PrefixSources { policy: policy.prefix(), command_line: Some(&prefix) };
         config::load(&[list], prefix, self.signatures).expect("a good list")
     }
 
     fn job(&self, mode: Mode) -> Job {
+        let policy = self.read_policy();
         Job {
-            config: self.config(),
+            config: self.config(&policy),
+            policy,
             mode,
             on_tag_conflict: OnTagConflict::Fail,
             settings: self.settings.clone(),
@@ -226,6 +248,16 @@ impl Told {
     /// The text that a person sees.
     pub(crate) fn text(&self) -> String {
         self.0.terminal(image_syncer::report::Look { columns: 200, colour: false })
+    }
+
+    /// Why an item of the list is a conflict, blocked or failed; empty if it is not.
+    pub(crate) fn cause(&self, item: usize) -> String {
+        let outcome = self.0.results.as_ref().map(|results| &results[item].outcome);
+        match (outcome, &self.0.plan.items[item].decision) {
+            (Some(Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause)), _)
+            | (None, Decision::Blocked(cause)) => cause.to_string(),
+            _ => String::new(),
+        }
     }
 
     /// Asserts the outcomes.

@@ -4,6 +4,7 @@
 //! also asks for what a reader wants to know.
 
 mod platforms;
+mod source;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,10 +15,15 @@ use crate::config::{Config, Entry, Signatures};
 use crate::event::{Event, Events};
 use crate::fault::cause;
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository};
-use crate::plan::{Cause, Companions, Found, Graph, Inventory, Observation, Side, SourceState, TargetState};
+use crate::plan::{
+    Cause, Companions, Found, Graph, Inventory, Observation, Platforms, Side, SourceState, TargetState,
+    forbidden, may_move,
+};
+use crate::policy::Policy;
 use crate::store::{Source, Sources, StoreError, StoreErrorKind};
 use crate::trust::{Sides, companions};
 use crate::walk::{digests, walk};
+use source::AtSource;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
 const AT_A_TIME: usize = 64;
@@ -42,8 +48,11 @@ pub struct Inspection {
 }
 
 /// Looks at all entries' images, on both sides, until `stop` completes.
+///
+/// Nobody is asked for an image whose source the policy does not allow.
 pub async fn inspect(
     config: &Config,
+    policy: &Policy,
     sources: &Sources,
     target: &Arc<dyn Source>,
     depth: Depth,
@@ -53,10 +62,18 @@ pub async fn inspect(
     events.tell(Event::InspectionStarted { entries: config.entries.len() });
     let observations: HashMap<usize, Observation> = stream::iter(config.entries.iter().enumerate())
         .map(|(index, entry)| async move {
-            let look = Look { entry, signatures: config.signatures, target: target.as_ref(), depth };
-            let observation = match sources.get(&entry.source.registry) {
-                Some(source) => look.observe(source.as_ref()).await,
-                None => look.unknown_registry(),
+            let look = Look {
+                entry,
+                signatures: config.signatures,
+                may_move: may_move(config, policy, entry),
+                requires_platforms: policy.requires_platforms(),
+                target: target.as_ref(),
+                depth,
+            };
+            let observation = match (forbidden(policy, entry), sources.get(&entry.source.registry)) {
+                (Some(cause), _) => observation(SourceState::Blocked(cause), TargetState::Absent),
+                (None, Some(source)) => look.observe(source.as_ref()).await,
+                (None, None) => look.unknown_registry(),
             };
             events.tell(Event::Inspected { entry: index });
             (index, observation)
@@ -67,7 +84,7 @@ pub async fn inspect(
         .await;
     let mut inspection = in_order(config, observations);
     if depth == Depth::Full {
-        let present = present_blobs(config, &inspection.inventory, target.as_ref());
+        let present = present_blobs(config, policy, &inspection.inventory, target.as_ref());
         let present = present.take_until(stop).collect().await;
         inspection.inventory.present_blobs = Some(present);
     }
@@ -91,13 +108,17 @@ fn in_order(config: &Config, mut observations: HashMap<usize, Observation>) -> I
 /// Which of the blobs that may have to move the target's repositories have.
 fn present_blobs<'a>(
     config: &'a Config,
+    policy: &'a Policy,
     inventory: &'a Inventory,
     target: &'a dyn Source,
 ) -> impl Stream<Item = (Repository, Digest)> + 'a {
     let mut wanted: HashMap<(&Repository, &Digest), &Descriptor> = HashMap::new();
     for (entry, observation) in config.entries.iter().zip(&inventory.observations) {
-        let image = match observation.target {
-            TargetState::Absent => observation.graph.as_ref(),
+        let image = match (&observation.source, &observation.target) {
+            (_, TargetState::Absent) => observation.graph.as_ref(),
+            (SourceState::Found(found), TargetState::Present(present)) if found.digest != *present => {
+                observation.graph.as_ref().filter(|_| may_move(config, policy, entry))
+            }
             _ => None,
         };
         let companions = match (&observation.companions, &observation.target) {
@@ -127,18 +148,12 @@ fn present_blobs<'a>(
 struct Look<'a> {
     entry: &'a Entry,
     signatures: Signatures,
+    /// Whether the target's tag may move, so that what it would move to matters.
+    may_move: bool,
+    /// Whether it matters what the image runs on.
+    requires_platforms: bool,
     target: &'a dyn Source,
     depth: Depth,
-}
-
-/// What the source has, as it was read.
-enum AtSource {
-    State(SourceState),
-    /// The image's digest, and its manifest if that was read.
-    Image {
-        found: Found,
-        root: Option<RawManifest>,
-    },
 }
 
 impl Look<'_> {
@@ -175,8 +190,8 @@ impl Look<'_> {
                 self.describe_what_is_there(source, pinned, &mut observation).await;
                 observation
             }
-            TargetState::Present(_) => observation(SourceState::Found(found), target),
-            TargetState::Absent | TargetState::NotReadable(_) => {
+            TargetState::Present(_) if !self.may_move => observation(SourceState::Found(found), target),
+            TargetState::Present(_) | TargetState::Absent | TargetState::NotReadable(_) => {
                 self.observe_image(source, found, None, target).await
             }
         }
@@ -198,27 +213,33 @@ impl Look<'_> {
                 self.describe_what_is_there(source, &digest, &mut observation).await;
                 return observation;
             }
-            TargetState::Present(_) if self.depth == Depth::Needed => {
+            TargetState::Present(_) if self.depth == Depth::Needed && !self.may_move => {
                 return observation(SourceState::Found(found), target);
             }
             TargetState::Blocked(_) => return observation(SourceState::Found(found), target),
             _ => {}
         }
-        let conflict = matches!(target, TargetState::Present(_));
         let repository = &self.entry.source.repository;
+        let is_there = matches!(target, TargetState::Present(_));
+        let conflict = is_there && !self.may_move;
         let root = match derived.or(root) {
             Some(root) => Ok(Some(root)),
             None => source.manifest(repository, &digest.clone().into()).await,
         };
-        let graph = match root {
-            Ok(Some(root)) => walk(source, repository, &root).await,
-            Ok(None) if conflict => return observation(SourceState::Found(found), target),
+        let graph = match &root {
+            Ok(Some(root)) => walk(source, repository, root).await,
+            // The tag of a source that is gone can stay where it is; one that has to move can not.
+            Ok(None) if is_there => {
+                let state =
+                    if conflict { SourceState::Found(found) } else { SourceState::Blocked(self.gone()) };
+                return observation(state, target);
+            }
             Ok(None) => return observation(SourceState::Gone(self.gone()), target),
-            Err(error) => Err(error),
+            Err(error) => Err(error.clone()),
         };
         let graph = match graph {
             Ok(graph) => Arc::new(graph),
-            // A conflict is one whether or not the rest of the image can be read.
+            // A conflict is one whatever the source's image is like.
             Err(_) if conflict => return observation(SourceState::Found(found), target),
             Err(error) => return observation(SourceState::Blocked(self.blocked(error)), target),
         };
@@ -227,7 +248,11 @@ impl Look<'_> {
         let mut observation = observation(SourceState::Found(found), target);
         observation.describe(graph);
         if !conflict {
-            observation.companions = self.companions(source, subjects, readable, false).await;
+            if let Ok(Some(root)) = &root {
+                self.note_platforms(source, Side::Source, root, &mut observation).await;
+            }
+            // What a tag moves to can be there already, under another tag.
+            observation.companions = self.companions(source, subjects, readable, is_there).await;
         }
         observation
     }
@@ -239,7 +264,7 @@ impl Look<'_> {
         digest: &Digest,
         observation: &mut Observation,
     ) {
-        if self.depth == Depth::Needed && self.signatures == Signatures::Skip {
+        if self.depth == Depth::Needed && self.signatures == Signatures::Skip && !self.requires_platforms {
             return;
         }
         let repository = &self.entry.target.repository;
@@ -256,9 +281,7 @@ impl Look<'_> {
                 StoreError::new("read manifest", reference, StoreErrorKind::NotFound, message)
             })?;
             observation.media_type = Some(root.media_type.clone());
-            if let Ok(parsed) = root.parse() {
-                observation.platforms = parsed.platforms();
-            }
+            self.note_platforms(self.target, Side::Target, &root, observation).await;
             if self.depth == Depth::Full
                 && let Ok(graph) = walk(self.target, repository, &root).await
             {
@@ -268,7 +291,7 @@ impl Look<'_> {
         };
         observation.companions = match read.await {
             Ok(subjects) => self.companions(source, subjects, true, true).await,
-            Err(error) if self.signatures != Signatures::Skip => {
+            Err(error) if self.signatures != Signatures::Skip || self.requires_platforms => {
                 Companions::Blocked(cause(Side::Target, error))
             }
             Err(_) => Companions::NotAsked,
@@ -325,32 +348,6 @@ impl Look<'_> {
         }
     }
 
-    async fn at_source(self, source: &dyn Source, target: &TargetState) -> AtSource {
-        let read = async {
-            if !self.entry.platforms.is_empty() {
-                return self.some_platforms(source).await;
-            }
-            let (repository, reference) = (&self.entry.source.repository, self.entry.source.manifest_ref());
-            let wants_manifest = matches!(target, TargetState::Absent | TargetState::NotReadable(_));
-            let (found, root) = if wants_manifest {
-                let root = source.manifest(repository, &reference).await?;
-                (root.as_ref().map(RawManifest::descriptor), root)
-            } else {
-                (source.resolve(repository, &reference).await?, None)
-            };
-            let Some(found) = found else { return Ok(AtSource::State(SourceState::Gone(self.gone()))) };
-            if found.media_type.is_schema1() {
-                return Err(self.unsupported(crate::oci::ManifestError::Schema1.to_string()));
-            }
-            let digest = found.digest;
-            Ok(AtSource::Image {
-                found: Found { source_digest: digest.clone(), digest, derived: None },
-                root,
-            })
-        };
-        read.await.unwrap_or_else(|error| AtSource::State(SourceState::Blocked(self.blocked(error))))
-    }
-
     fn gone(self) -> Cause {
         let message = "the registry does not have it".to_owned();
         Cause::failure(Side::Source, "read manifest", self.entry.source.to_string(), message)
@@ -379,7 +376,7 @@ fn observation(source: SourceState, target: TargetState) -> Observation {
         source,
         target,
         media_type: None,
-        platforms: Vec::new(),
+        platforms: Platforms::NotAsked,
         graph: None,
         companions: Companions::NotAsked,
     }
@@ -388,7 +385,9 @@ fn observation(source: SourceState, target: TargetState) -> Observation {
 impl Observation {
     fn describe(&mut self, graph: Arc<Graph>) {
         self.media_type = Some(graph.root().media_type.clone());
-        self.platforms = graph.platforms();
+        if graph.root().media_type.is_index() {
+            self.platforms = Platforms::Known(graph.platforms());
+        }
         self.graph = Some(graph);
     }
 }

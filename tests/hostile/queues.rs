@@ -1,0 +1,151 @@
+//! Many images that wait for the same thing: one that hangs must not hold up each of them in turn, nor those
+//! that have nothing to do with it.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use http::Method;
+use image_syncer::config::Signatures;
+
+use crate::support::auth::Auth;
+use crate::support::content::put_image;
+use crate::support::fault::Fault;
+use crate::support::registry::TestRegistry;
+use crate::support::scenario::Scenario;
+use crate::{SOON, about_evil, is};
+
+/// How many images are ambushed.
+const MANY: usize = 20;
+
+/// The story of many ambushed images, with one that is not at the end of the list.
+fn many(source: TestRegistry) -> Scenario {
+    let mut story = Scenario::between(source, TestRegistry::start());
+    for number in 0..MANY {
+        let name = format!("evil/app{number}");
+        put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
+        story = story.lists(&format!("{name}:1"));
+    }
+    put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
+    story.lists("good/app:1")
+}
+
+/// All but the last end so, soon, and the last arrives.
+#[track_caller]
+fn only_the_last_arrives(story: &Scenario, outcome: &str, says: &str) {
+    let began = Instant::now();
+    let told = story.sync();
+    assert!(began.elapsed() < SOON, "it took {:?}\n{}", began.elapsed(), told.text());
+    let mut expected = vec![outcome; MANY];
+    expected.push("copied");
+    told.expect(&expected);
+    for item in 0..MANY {
+        assert!(told.cause(item).contains(says), "{}", told.cause(item));
+    }
+    let there: Vec<String> = story.target.tags().into_keys().collect();
+    assert_eq!(there, [format!("{}:1", story.at_target("good/app"))]);
+}
+
+fn about_many(parts: &http::request::Parts) -> bool {
+    parts.uri.path().contains("/evil/")
+}
+
+/// The first blob finds out how the target mounts, and all others want to know.
+#[test]
+fn blobs_that_stall_do_not_hold_up_those_that_do_not() {
+    let story = many(TestRegistry::start()).signatures(Signatures::Skip);
+    let good = put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
+    let shared: HashSet<String> =
+        good.parse().expect("a manifest").blobs().map(|blob| blob.digest.to_string()).collect();
+    story.source.on_request(move |parts| {
+        let digest = parts.uri.path().rsplit('/').next().unwrap_or_default();
+        let stalls = about_many(parts) && is(parts, &Method::GET, "/blobs/") && !shared.contains(digest);
+        stalls.then_some(Fault::StallAfter(1))
+    });
+    only_the_last_arrives(&story, "failed", "sent nothing for");
+}
+
+#[test]
+fn manifests_that_stall() {
+    let story = many(TestRegistry::start());
+    story.source.on_request(|parts| {
+        (about_many(parts) && is(parts, &Method::GET, "/manifests/")).then_some(Fault::Stall)
+    });
+    only_the_last_arrives(&story, "blocked", "did not answer within");
+}
+
+/// All tags of one repository want the list of its tags, which hangs.
+#[test]
+fn a_list_that_hangs_is_waited_for_once() {
+    let mut story = Scenario::new();
+    for number in 0..MANY {
+        let (name, tag) = ("evil/app", number.to_string());
+        put_image(&story.source.memory, name, Some(&tag), &[tag.as_bytes()]);
+        story = story.lists(&format!("{name}:{tag}"));
+    }
+    put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
+    let story = story.lists("good/app:1");
+    story
+        .source
+        .on_request(|parts| (about_evil(parts) && is(parts, &Method::GET, "/tags/")).then_some(Fault::Stall));
+    only_the_last_arrives(&story, "blocked", "failed to list the tags of");
+    assert!(story.source.count(&Method::GET, "/evil/app/tags/list") <= 6);
+}
+
+/// A token that cannot be had is not asked for by each who needs it, nor by each of their tries.
+#[test]
+fn a_token_service_that_hangs_is_waited_for_once() {
+    let source = TestRegistry::builder().auth(Auth::bearer("robot", "secret")).start();
+    let mut story = Scenario::between(source, TestRegistry::start());
+    for number in 0..MANY {
+        let tag = number.to_string();
+        put_image(&story.source.memory, "evil/app", Some(&tag), &[tag.as_bytes()]);
+        story = story.lists(&format!("evil/app:{tag}"));
+    }
+    put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
+    let story = story.lists("good/app:1");
+    story.source.on_request(|parts| {
+        let evil = parts.uri.query().is_some_and(|query| query.contains("evil"));
+        (parts.uri.path() == "/token" && evil).then_some(Fault::Stall)
+    });
+    only_the_last_arrives(&story, "blocked", "failed to get a token for repository:evil/app:pull");
+    let asked = story.source.requests();
+    let tokens = asked.iter().filter(|asked| asked.path == "/token" && asked.query.contains("evil")).count();
+    // Three tries, and perhaps three more of those who came after the first had failed.
+    assert!(tokens <= 6, "{tokens} token requests");
+}
+
+/// Source and target are one registry, and one request at a time has to do for both.
+#[test]
+fn one_registry_and_one_request_at_a_time() {
+    let mut story = Scenario::new();
+    story.settings.concurrency = 1;
+    for number in 0..5 {
+        let name = format!("evil/app{number}");
+        put_image(&story.target.memory, &name, Some("1"), &[name.as_bytes(), b"shared"]);
+        story = story.entry(&format!("source: TARGET/{name}:1"));
+    }
+    let began = Instant::now();
+    story.plan().expect(&["copy"; 5]);
+    story.sync().expect(&["copied"; 5]);
+    story.sync().expect(&["up-to-date"; 5]);
+    assert!(began.elapsed() < SOON);
+    // Everything was there in another repository: nothing was pulled.
+    assert_eq!(story.target.count(&Method::GET, "/blobs/"), 0);
+}
+
+#[test]
+fn one_registry_without_mounts_and_one_request_at_a_time() {
+    let target = TestRegistry::builder().without_mount().without_referrers_api().start();
+    let mut story = Scenario::between(TestRegistry::start(), target);
+    story.settings.concurrency = 1;
+    for number in 0..5 {
+        let name = format!("evil/app{number}");
+        put_image(&story.target.memory, &name, Some("1"), &[name.as_bytes(), b"shared"]);
+        story = story.entry(&format!("source: TARGET/{name}:1"));
+    }
+    let began = Instant::now();
+    story.sync().expect(&["copied"; 5]);
+    assert!(began.elapsed() < SOON);
+    // One for each side.
+    assert!(story.target.most_in_flight() <= 2);
+}
