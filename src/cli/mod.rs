@@ -251,6 +251,8 @@ pub enum SchemaName {
     /// The list, external-images.yaml.
     #[default]
     List,
+    /// The operator's policy, image-syncer-policy.yaml.
+    Policy,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.

@@ -255,6 +255,10 @@ fn the_other_subcommands_are_read() {
     }
     assert!(matches!(command("demo --keep x", &[]), Command::Demo(DemoOptions { keep: Some(_), .. })));
     assert!(matches!(command("schema", &[]), Command::Schema(SchemaOptions { name: SchemaName::List })));
+    assert!(matches!(
+        command("schema policy", &[]),
+        Command::Schema(SchemaOptions { name: SchemaName::Policy })
+    ));
     assert!(matches!(command("completions zsh", &[]), Command::Completions(_)));
 }
 

@@ -1,6 +1,135 @@
 //! The subcommands: one file each, which wires the parts together.
 
 pub mod completions;
+mod demo;
+mod options;
 pub mod schema;
 pub mod serve;
+mod surroundings;
 pub mod sync;
+
+use crate::cli::{Cli, Command, LogOptions, RunOptions, ServeOptions};
+use crate::console::{print, print_error, show_progress};
+use crate::event::Events;
+use crate::report::{Interruption, Mode, Report};
+pub use options::UsageError;
+pub use surroundings::Surroundings;
+
+/// The exit code of a usage that is wrong (DESIGN: "bad usage, list or policy").
+const USAGE: u8 = 2;
+
+/// The exit code of what could not be done.
+const FAILED: u8 = 1;
+
+/// Does what was asked for and gives the exit code.
+pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
+    for warning in &cli.warnings {
+        print_error(&format!("warning: {warning}\n"));
+    }
+    match cli.command {
+        Command::Sync(options) if options.dry_run => main_job(&options.run, Mode::Plan, &surroundings).await,
+        Command::Sync(options) => main_job(&options.run, Mode::Sync, &surroundings).await,
+        Command::Plan(options) => main_job(&options, Mode::Plan, &surroundings).await,
+        Command::Serve(options) => serve(options, &surroundings).await,
+        Command::Schema(options) => printed(schema::text(options.name)),
+        Command::Completions(options) => {
+            printed(&String::from_utf8_lossy(&completions::script(options.shell)))
+        }
+        Command::Demo(options) => {
+            surroundings.start_log(options.log.debug);
+            told(demo::run(options.keep.as_deref(), &surroundings).await)
+        }
+    }
+}
+
+/// `sync` and `plan`.
+async fn main_job(options: &RunOptions, mode: Mode, surroundings: &Surroundings) -> u8 {
+    surroundings.start_log(options.log.debug);
+    let job = match options::job(options, mode, surroundings) {
+        Ok(job) => job,
+        Err(error) => {
+            print_error(&error.text(surroundings.error_look()));
+            return USAGE;
+        }
+    };
+    let stop = surroundings::stop(Some(options.timeout));
+    let (events, receiver) = Events::channel();
+    let progress = show_progress(
+        options::progress(options.progress),
+        surroundings.screen(options.log.debug),
+        receiver,
+        events.meter(),
+    );
+    let progress = tokio::spawn(progress);
+    let done = job.run(&events, stop).await;
+    drop(events);
+    // The display ends with the events; if it failed there is nothing to clean up.
+    let _ = progress.await;
+    let report = match done {
+        Ok(report) => report,
+        Err(error) => {
+            print_error(&format!("error: {error}\n"));
+            return USAGE;
+        }
+    };
+    tell(&report, options, surroundings)
+}
+
+/// Puts the report where it was asked for.
+fn tell(report: &Report, options: &RunOptions, surroundings: &Surroundings) -> u8 {
+    let code = report.verdict().exit_code();
+    let text = report.render(options::format(options.format), surroundings.output_look());
+    let mut failed = Vec::new();
+    if let Some(path) = &options.report
+        && let Err(error) = options::replace(path, &report.json())
+    {
+        failed.push(format!("failed to write the report {}: {error}", path.display()));
+    }
+    if let Some(path) = &options.summary
+        && let Err(error) = options::append(path, &report.markdown(options::SUMMARY_LIMIT))
+    {
+        failed.push(format!("failed to write the summary {}: {error}", path.display()));
+    }
+    if let Err(error) = print(&text) {
+        failed.push(format!("failed to print the report: {error}"));
+    }
+    for line in &failed {
+        print_error(&format!("error: {line}\n"));
+    }
+    if failed.is_empty() || code != 0 { code } else { FAILED }
+}
+
+async fn serve(options: ServeOptions, surroundings: &Surroundings) -> u8 {
+    let LogOptions { debug } = options.log;
+    surroundings.start_log(debug);
+    let content = options.root.map_or(serve::Content::Memory, serve::Content::Layout);
+    let shutdown = surroundings::stop(None);
+    let shutdown = async move {
+        let _: Interruption = shutdown.await;
+    };
+    let serving = |url: &str| {
+        // Whoever started it may not be reading; it serves all the same.
+        let _ = print(&format!("serving on {url}\n"));
+    };
+    told(serve::run(&content, options.listen, shutdown, serving).await)
+}
+
+fn told(done: anyhow::Result<()>) -> u8 {
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            print_error(&format!("error: {error:#}\n"));
+            FAILED
+        }
+    }
+}
+
+fn printed(text: &str) -> u8 {
+    match print(text) {
+        Ok(()) => 0,
+        Err(error) => {
+            print_error(&format!("error: failed to print: {error}\n"));
+            FAILED
+        }
+    }
+}

@@ -2,11 +2,13 @@
 
 use crate::cli::SchemaName;
 use crate::config::LIST_SCHEMA;
+use crate::policy::POLICY_SCHEMA;
 
 /// The schema's text, as it is printed.
 #[must_use]
 pub const fn text(name: SchemaName) -> &'static str {
     match name {
         SchemaName::List => LIST_SCHEMA,
+        SchemaName::Policy => POLICY_SCHEMA,
     }
 }

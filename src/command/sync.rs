@@ -8,11 +8,12 @@ use std::time::Instant;
 use futures::FutureExt as _;
 
 use crate::config::{Config, TargetPrefix};
-use crate::copy::{copy, not_run};
+use crate::copy::copy;
 use crate::event::Events;
 use crate::inspect::{Depth, Inspection, inspect};
 use crate::layout::Layout;
 use crate::plan::plan;
+use crate::policy::Policy;
 use crate::registry::{Credential, Credentials, Registries, Settings, SetupError};
 use crate::report::{Interruption, Mode, OnTagConflict, Report, Run};
 use crate::store::{Remembered, Source, Sources, Target};
@@ -25,6 +26,8 @@ const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
 pub struct Job {
     /// The images, and where they go.
     pub config: Config,
+    /// What the operator asks for.
+    pub policy: Policy,
     /// Whether it is done or only said.
     pub mode: Mode,
     /// What a conflict means for the exit code.
@@ -65,16 +68,15 @@ impl Job {
             Sink::ToWrite(target) => (Arc::<dyn Target>::clone(target), Depth::Needed),
         };
         let Inspection { inventory, unseen } =
-            inspect(&self.config, &sources, &readable, depth, events, stopped.clone()).await;
-        let plan = Arc::new(plan(&self.config, inventory));
+            inspect(&self.config, &self.policy, &sources, &readable, depth, events, stopped.clone()).await;
+        let plan = Arc::new(plan(&self.config, &self.policy, inventory));
+        for item in &plan.items {
+            tracing::debug!(source = %item.source, target = %item.target, decision = item.decision.word());
+        }
         let results = match sink {
             Sink::ToRead(_) => None,
             Sink::ToWrite(target) => {
-                let mut results = copy(Arc::clone(&plan), sources, target, events, stopped).await;
-                for index in unseen {
-                    results[index] = not_run();
-                }
-                Some(results)
+                Some(copy(Arc::clone(&plan), &unseen, sources, target, events, stopped).await)
             }
         };
         let run = Run {
@@ -86,7 +88,9 @@ impl Job {
             on_tag_conflict: self.on_tag_conflict,
             interruption: stop.peek().copied(),
         };
-        Ok(Report { run, plan: Arc::unwrap_or_clone(plan), results, warnings: self.config.warnings })
+        let mut warnings = self.policy.warnings().to_vec();
+        warnings.extend(self.config.warnings);
+        Ok(Report { run, plan: Arc::unwrap_or_clone(plan), results, warnings })
     }
 
     fn sources(&self, registries: &Registries) -> Sources {

@@ -4,18 +4,30 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::path::PathBuf;
 
-use super::diagnostic::{Diagnostics, Fault, Faults, Location};
+use super::diagnostic::{Diagnostic, Diagnostics, Fault, Faults, Location};
 use super::entry::Wanted;
 use super::list::{self, List, Prefix};
-use super::{Config, Entry, ListFile, PrefixError, Signatures, TargetPrefix};
+use super::{Config, Entry, ListFile, Signatures, TargetPrefix};
 use crate::oci::{Platform, Reference};
+
+/// The command line's prefix, as messages call it.
+const COMMAND_LINE: &str = "--target-repo-prefix or SYNCER_TARGET_REPO_PREFIX";
+
+/// A target prefix, and where it is stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedPrefix {
+    /// The prefix.
+    pub prefix: TargetPrefix,
+    /// Where it stands.
+    pub location: Location,
+}
 
 /// Where a target prefix can come from besides the lists; the first that is there decides.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PrefixSources<'a> {
-    /// The operator's policy.
-    pub policy: Option<&'a str>,
-    /// The command line, or its variable.
+    /// The operator's policy. Whoever states another prefix is told that it has no effect.
+    pub policy: Option<&'a StatedPrefix>,
+    /// The command line, or its variable. One that is wrong is a fault even where the policy decides.
     pub command_line: Option<&'a str>,
 }
 
@@ -59,7 +71,7 @@ fn load_with(
         warnings.append(&mut diagnostics.warnings);
         lists.push((diagnostics, list));
     }
-    let decided = decide_prefix(prefix, &lists, all_read);
+    let decided = decide_prefix(prefix, &lists, all_read, &mut warnings);
     let prefix = decided.map_err(|mut more| faults.append(&mut more)).ok();
 
     let mut entries = Entries::default();
@@ -84,21 +96,34 @@ fn decide_prefix(
     sources: PrefixSources<'_>,
     lists: &[(Diagnostics, List)],
     all_read: bool,
+    warnings: &mut Vec<Diagnostic>,
 ) -> Result<TargetPrefix, Vec<Fault>> {
-    for (text, whose) in [
-        (sources.policy, "the policy's `targetRepoPrefix`"),
-        (sources.command_line, "--target-repo-prefix or SYNCER_TARGET_REPO_PREFIX"),
-    ] {
-        if let Some(text) = text {
-            return text
-                .parse()
-                .map_err(|error: PrefixError| vec![Fault::new(None, &format!("{whose}: {error}"))]);
-        }
-    }
+    let typed = sources.command_line.map(str::parse::<TargetPrefix>).transpose();
+    let typed = typed.map_err(|error| vec![Fault::new(None, &format!("{COMMAND_LINE}: {error}"))])?;
     let mut stated = lists.iter().filter_map(|(diagnostics, list)| match &list.prefix {
         Prefix::Stated(place, prefix) => Some((diagnostics.location(*place), prefix)),
         Prefix::None | Prefix::Unknown => None,
     });
+    if let Some(policy) = sources.policy {
+        warnings.extend(typed.filter(|typed| *typed != policy.prefix).map(|typed| {
+            let message = format!(
+                "the policy's `{}` is the target prefix; `{typed}` of {COMMAND_LINE} has no effect: take it out",
+                policy.prefix
+            );
+            Diagnostic::new(policy.location.clone(), &message)
+        }));
+        warnings.extend(stated.filter(|(_, other)| **other != policy.prefix).map(|(location, other)| {
+            let message = format!(
+                "`{other}` has no effect: the policy ({}) says that the target prefix is `{}`; take it out",
+                policy.location, policy.prefix
+            );
+            Diagnostic::new(location, &message)
+        }));
+        return Ok(policy.prefix.clone());
+    }
+    if let Some(typed) = typed {
+        return Ok(typed);
+    }
     let Some((first, prefix)) = stated.next() else {
         // A list that could not be read, or whose prefix is wrong, has stated one for all that is known.
         let unknown = !all_read || lists.iter().any(|(_, list)| matches!(list.prefix, Prefix::Unknown));

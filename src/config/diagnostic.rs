@@ -1,4 +1,4 @@
-//! What there is to say of a list: where, what, and what to do.
+//! What there is to say of a list or a policy: where, what, and what to do.
 //!
 //! Lists are written by people that nobody had to trust, and messages quote them: every message that is
 //! made here is bounded in length and free of control characters.
@@ -41,6 +41,12 @@ pub struct Diagnostic {
     pub message: String,
 }
 
+impl Diagnostic {
+    pub(crate) fn new(location: Location, message: &str) -> Self {
+        Self { location, message: cleaned(message, MESSAGE) }
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.location, self.message)
@@ -57,7 +63,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(location: Option<Location>, message: &str) -> Self {
+    pub(crate) fn new(location: Option<Location>, message: &str) -> Self {
         Self { location, message: cleaned(message, MESSAGE) }
     }
 }
@@ -78,7 +84,7 @@ impl fmt::Display for Fault {
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
+    pub(crate) fn new(mut faults: Vec<Fault>) -> Self {
         faults.sort();
         faults.dedup();
         Self(faults)
@@ -110,22 +116,22 @@ impl std::error::Error for Faults {}
 
 /// Collects what there is to say of one list while it is read.
 #[derive(Debug)]
-pub(super) struct Diagnostics {
+pub(crate) struct Diagnostics {
     file: Arc<str>,
-    pub(super) faults: Vec<Fault>,
-    pub(super) warnings: Vec<Diagnostic>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
-    pub(super) fn new(file: &str) -> Self {
+    pub(crate) fn new(file: &str) -> Self {
         Self { file: cleaned(file, 1024).into(), faults: Vec::new(), warnings: Vec::new() }
     }
 
-    pub(super) fn location(&self, place: Place) -> Location {
+    pub(crate) fn location(&self, place: Place) -> Location {
         Location { file: Arc::clone(&self.file), line: place.line, column: place.column }
     }
 
-    pub(super) fn fault(&mut self, place: Place, message: impl AsRef<str>) -> Reported {
+    pub(crate) fn fault(&mut self, place: Place, message: impl AsRef<str>) -> Reported {
         match self.faults.len() {
             ..KEPT => self.faults.push(Fault::new(Some(self.location(place)), message.as_ref())),
             KEPT => {
@@ -137,32 +143,31 @@ impl Diagnostics {
         Reported
     }
 
-    pub(super) fn warning(&mut self, place: Place, message: impl AsRef<str>) {
+    pub(crate) fn warning(&mut self, place: Place, message: impl AsRef<str>) {
         if self.warnings.len() >= KEPT {
             return;
         }
-        let message = cleaned(message.as_ref(), MESSAGE);
-        self.warnings.push(Diagnostic { location: self.location(place), message });
+        self.warnings.push(Diagnostic::new(self.location(place), message.as_ref()));
     }
 }
 
 /// Instead of a value: what is wrong with it has been said.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reported;
+pub(crate) struct Reported;
 
 /// A line and a column of the file at hand, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: u32,
-    pub(super) column: u32,
+pub(crate) struct Place {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
 }
 
 impl Place {
-    pub(super) const START: Self = Self { line: 1, column: 1 };
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
 }
 
 /// Somebody's text as a message quotes it: between backquotes, and cut where it is long.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("`{}`", cleaned(text, QUOTED))
 }
 
@@ -192,7 +197,7 @@ const fn is_invisible(character: char) -> bool {
 }
 
 /// The known word that `word` was probably meant to be.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     const NEAR: f64 = 0.5;
     let word: String = word.chars().take(64).flat_map(char::to_lowercase).collect();
     known

@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostics, Place, Reported, quoted};
 use super::fields::{Fields, Keys, described};
+use super::platforms;
 use super::source::{self, Source};
 use super::target_name::derived_repository;
 use super::yaml::{Node, Value};
@@ -21,9 +22,6 @@ pub(super) const KEYS: Keys = Keys {
         ("sign", "it has no effect: images are mirrored with the signatures that they have; take it out"),
     ],
 };
-
-/// The most platforms of an entry; each is compared with all others.
-const MAX_PLATFORMS: usize = 100;
 
 /// An entry whose target still lacks the prefix.
 #[derive(Debug)]
@@ -58,7 +56,7 @@ pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> Result<Wanted,
     }
     let tag = read_tag(&fields, diagnostics);
     let target = read_target(&fields, diagnostics);
-    let platforms = read_platforms(&fields, diagnostics);
+    let platforms = platforms::read(&fields, "platforms", "to copy all of them", diagnostics);
     let (place, written, source) = read_source(node, &fields, diagnostics)?;
     if source.floats {
         warn_of_floating(place, written, matches!(tag, Ok(Some(_))), diagnostics);
@@ -134,52 +132,6 @@ fn read_target(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Result<Opt
         };
         diagnostics.fault(place, format!("`target` is not usable: {error}{hint}"))
     })
-}
-
-fn read_platforms(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Result<Vec<Platform>, Reported> {
-    let Some(node) = fields.get("platforms") else { return Ok(Vec::new()) };
-    let nodes = match &*node.value {
-        Value::List(nodes) if nodes.len() > MAX_PLATFORMS => {
-            let message = format!("`platforms` has {} of them; {MAX_PLATFORMS} are the most", nodes.len());
-            return Err(diagnostics.fault(node.place, message));
-        }
-        Value::List(nodes) if !nodes.is_empty() => nodes,
-        Value::Scalar { text } if text.parse::<Platform>().is_ok() => {
-            let message = format!("`platforms` is a list; write `platforms: [\"{text}\"]`");
-            return Err(diagnostics.fault(node.place, message));
-        }
-        Value::List(_) => {
-            let message = "`platforms` is empty; name at least one, or take the key out to copy all of them";
-            return Err(diagnostics.fault(node.place, message));
-        }
-        _ => {
-            let message = format!(
-                "`platforms` is a list such as `[\"linux/amd64\", \"linux/arm64\"]`; this is {}",
-                described(node)
-            );
-            return Err(diagnostics.fault(node.place, message));
-        }
-    };
-    let mut platforms: Vec<Platform> = Vec::with_capacity(nodes.len());
-    let mut failed = None;
-    for node in nodes {
-        let platform = match &*node.value {
-            Value::Scalar { text } => text.parse::<Platform>().map_err(|error| error.to_string()),
-            _ => Err(format!("a platform is a text such as `linux/amd64`; this is {}", described(node))),
-        };
-        match platform {
-            Ok(platform) => match platforms.iter().find(|known| known.satisfies(&platform)) {
-                Some(known) => {
-                    let message =
-                        format!("the platform `{platform}` is `{known}` once more; take one of them out");
-                    diagnostics.warning(node.place, message);
-                }
-                None => platforms.push(platform),
-            },
-            Err(message) => failed = Some(diagnostics.fault(node.place, message)),
-        }
-    }
-    failed.map_or(Ok(platforms), Err)
 }
 
 fn warn_of_floating(place: Place, written: &str, has_tag: bool, diagnostics: &mut Diagnostics) {

@@ -4,17 +4,31 @@ use super::diagnostic::{Diagnostics, Place, Reported, nearest, quoted};
 use super::yaml::{Node, Value};
 
 /// Which keys a mapping may have.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// What the mapping is, to fit "… has no key `x`".
-    pub(super) of: &'static str,
+    pub(crate) of: &'static str,
     /// The keys.
-    pub(super) known: &'static [&'static str],
+    pub(crate) known: &'static [&'static str],
     /// Keys that kyma's image-syncer had, each with what it means today.
-    pub(super) legacy: &'static [(&'static str, &'static str)],
+    pub(crate) legacy: &'static [(&'static str, &'static str)],
+}
+
+/// A key whose value is a list of texts.
+pub(crate) struct ListKey {
+    /// The key.
+    pub(crate) key: &'static str,
+    /// The most items that it may have.
+    pub(crate) most: usize,
+    /// A list as it may be written.
+    pub(crate) example: &'static str,
+    /// What taking the key out means, to fit "take the key out …".
+    pub(crate) when_empty: &'static str,
+    /// Whether a text that stands where the list belongs is one of its items.
+    pub(crate) is_item: fn(&str) -> bool,
 }
 
 /// The values of a mapping by key.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     fields: Vec<(&'a str, Place, &'a Node)>,
     /// Known keys that unknown ones were probably meant to be.
     meant: Vec<&'static str>,
@@ -22,7 +36,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Sorts the keys of a mapping into known, legacy (warned about) and unknown ones (faults).
-    pub(super) fn read(pairs: &'a [(Node, Node)], keys: &Keys, diagnostics: &mut Diagnostics) -> Self {
+    pub(crate) fn read(pairs: &'a [(Node, Node)], keys: &Keys, diagnostics: &mut Diagnostics) -> Self {
         let mut fields: Vec<(&str, Place, &Node)> = Vec::new();
         let mut meant = Vec::new();
         for (key, value) in pairs {
@@ -56,17 +70,17 @@ impl<'a> Fields<'a> {
     }
 
     /// A key's value.
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         self.fields.iter().find(|(name, ..)| *name == key).map(|(.., value)| *value)
     }
 
     /// Whether a key that is not known was probably meant to be this one, which has been said.
-    pub(super) fn was_meant(&self, key: &str) -> bool {
+    pub(crate) fn was_meant(&self, key: &str) -> bool {
         self.meant.contains(&key)
     }
 
     /// A key's value, if the key is there, which must be text: not empty, no list, no mapping.
-    pub(super) fn text(
+    pub(crate) fn text(
         &self,
         key: &str,
         diagnostics: &mut Diagnostics,
@@ -82,8 +96,28 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A key's values, if the key is there, which must be a list with something in it.
+    pub(crate) fn list(&self, key: &ListKey, diagnostics: &mut Diagnostics) -> Result<&'a [Node], Reported> {
+        let ListKey { key, most, example, when_empty, is_item } = *key;
+        let Some(node) = self.get(key) else { return Ok(&[]) };
+        let message = match &*node.value {
+            Value::List(nodes) if nodes.len() > most => {
+                format!("`{key}` has {} of them; {most} are the most", nodes.len())
+            }
+            Value::List(nodes) if !nodes.is_empty() => return Ok(nodes),
+            Value::List(_) => {
+                format!("`{key}` is empty; name at least one, or take the key out {when_empty}")
+            }
+            Value::Scalar { text } if is_item(text) => {
+                format!("`{key}` is a list; write `{key}: [\"{text}\"]`")
+            }
+            _ => format!("`{key}` is a list such as `{example}`; this is {}", described(node)),
+        };
+        Err(diagnostics.fault(node.place, message))
+    }
+
     /// Checks that a key, if it is there, is a boolean.
-    pub(super) fn check_boolean(&self, key: &str, diagnostics: &mut Diagnostics) {
+    pub(crate) fn check_boolean(&self, key: &str, diagnostics: &mut Diagnostics) {
         let Some(node) = self.get(key) else { return };
         let words = ["true", "false", "yes", "no", "on", "off"];
         let is_boolean =
@@ -95,7 +129,7 @@ impl<'a> Fields<'a> {
 }
 
 /// What a value is, for messages.
-pub(super) fn described(node: &Node) -> String {
+pub(crate) fn described(node: &Node) -> String {
     match &*node.value {
         Value::Scalar { text } if text.is_empty() => "empty".to_owned(),
         Value::Scalar { text } => format!("the text {}", quoted(text)),

@@ -1,4 +1,4 @@
-//! Lists as files.
+//! Lists, and other files that people write, as texts.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::MAX_BYTES;
 use super::diagnostic::{Diagnostics, Fault, Place, quoted};
+use super::list::LIST;
 
 /// A list's text with the name by which messages call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,30 +23,52 @@ impl ListFile {
     /// # Errors
     /// The file cannot be read, is too large, or is not UTF-8.
     pub fn read(path: &Path) -> Result<Self, Fault> {
-        let name = path.display().to_string();
-        let bytes = bounded(path).map_err(|error| {
-            let cause = match error.kind() {
-                io::ErrorKind::NotFound => {
-                    "there is no such file; name the list with --images-file".to_owned()
-                }
-                io::ErrorKind::IsADirectory => "this is a folder; name a file in it".to_owned(),
-                _ => error.to_string(),
-            };
-            Fault::new(None, &format!("failed to read the list {}: {cause}", quoted(&name)))
-        })?;
-        if bytes.len() > MAX_BYTES {
-            let message =
-                format!("the list {} has more than {MAX_BYTES} bytes (5 MiB); split it", quoted(&name));
-            return Err(Fault::new(None, &message));
-        }
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Self { name, text }),
-            Err(error) => {
-                let good = error.utf8_error().valid_up_to();
-                Err(not_utf8(&name, error.as_bytes().get(..good).unwrap_or_default()))
-            }
-        }
+        Ok(Self { name: path.display().to_string(), text: read_text(path, &LIST)? })
     }
+}
+
+/// What people write into a file, as messages call it.
+#[derive(Debug)]
+pub(crate) struct FileKind {
+    /// `list`, to fit "the list" and "a list".
+    pub(crate) word: &'static str,
+    /// The option that names the file.
+    pub(crate) option: &'static str,
+    /// What to do about one that is too large.
+    pub(crate) when_large: &'static str,
+    /// What to do about several documents in one file.
+    pub(crate) when_several: &'static str,
+}
+
+/// Reads a file of at most 5 MiB.
+///
+/// # Errors
+/// The file cannot be read, is too large, or is not UTF-8.
+pub(crate) fn read_text(path: &Path, kind: &FileKind) -> Result<String, Fault> {
+    let name = path.display().to_string();
+    let bytes = bounded(path).map_err(|error| {
+        let cause = match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("there is no such file; name the {} with {}", kind.word, kind.option)
+            }
+            io::ErrorKind::IsADirectory => "this is a folder; name a file in it".to_owned(),
+            _ => error.to_string(),
+        };
+        Fault::new(None, &format!("failed to read the {} {}: {cause}", kind.word, quoted(&name)))
+    })?;
+    if bytes.len() > MAX_BYTES {
+        let message = format!(
+            "the {} {} has more than {MAX_BYTES} bytes (5 MiB); {}",
+            kind.word,
+            quoted(&name),
+            kind.when_large
+        );
+        return Err(Fault::new(None, &message));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        not_utf8(&name, error.as_bytes().get(..good).unwrap_or_default())
+    })
 }
 
 fn bounded(path: &Path) -> io::Result<Vec<u8>> {

@@ -1,11 +1,20 @@
 //! A list: `targetRepoPrefix` and `images`.
 
+use super::ListFile;
 use super::diagnostic::{Diagnostics, Place, Reported};
 use super::entry::{self, Wanted};
 use super::fields::{Fields, Keys, described};
+use super::file::FileKind;
 use super::target_name::TargetPrefix;
 use super::yaml::{self, Node, Value};
-use super::{ListFile, MAX_BYTES};
+
+/// Lists, as messages call them.
+pub(super) const LIST: FileKind = FileKind {
+    word: "list",
+    option: "--images-file",
+    when_large: "split it",
+    when_several: "join them, or put this one into a file of its own",
+};
 
 /// The keys of a list.
 pub(super) const KEYS: Keys = Keys {
@@ -50,12 +59,7 @@ pub(super) fn read(file: &ListFile, diagnostics: &mut Diagnostics) -> List {
 }
 
 fn read_into(list: &mut List, text: &str, diagnostics: &mut Diagnostics) -> Result<(), Reported> {
-    if text.len() > MAX_BYTES {
-        let message =
-            format!("the list has {} bytes; {MAX_BYTES} (5 MiB) are the most: split it", text.len());
-        return Err(diagnostics.fault(Place::START, message));
-    }
-    let (root, error) = yaml::parse(text);
+    let (root, error) = yaml::parse(text, &LIST);
     let reported = error.map(|error| diagnostics.fault(error.place, error.message));
     let Some(root) = root else {
         return Err(reported

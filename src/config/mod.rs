@@ -3,19 +3,23 @@
 //! Texts are parsed loosely, with line and column, then validated once into [`Config`]; the rest of the
 //! program sees the valid type only. All faults of all lists are reported together. The lists are
 //! untrusted: they are bounded in size, and what messages quote of them is escaped.
+//!
+//! The parts that read YAML with its places (`yaml`, `fields`, `diagnostic`) are not about lists
+//! alone: the policy is read with them too, so that its faults are said as well as a list's.
 
 mod combine;
-mod diagnostic;
+pub(crate) mod diagnostic;
 mod entry;
-mod fields;
-mod file;
+pub(crate) mod fields;
+pub(crate) mod file;
 mod list;
+pub(crate) mod platforms;
 mod schema;
 mod source;
 mod target_name;
-mod yaml;
+pub(crate) mod yaml;
 
-pub use combine::{PrefixSources, load, read};
+pub use combine::{PrefixSources, StatedPrefix, load, read};
 pub use diagnostic::{Diagnostic, Fault, Faults, Location};
 pub use file::ListFile;
 pub use schema::LIST_SCHEMA;
@@ -23,7 +27,7 @@ pub use target_name::{PrefixError, Target, TargetPrefix};
 
 use crate::oci::{Platform, Reference};
 
-/// The largest list, in bytes.
+/// The largest list or policy, in bytes.
 const MAX_BYTES: usize = 5 * 1024 * 1024;
 
 /// Everything that a plan is made from, apart from the state of the registries.

@@ -130,6 +130,16 @@ impl TargetPrefix {
         };
         Ok(Target { root: self.root(), repository, tag })
     }
+
+    /// A target's repository below the prefix.
+    #[must_use]
+    pub fn below<'a>(&self, target: &'a Target) -> &'a str {
+        let repository = target.repository.as_str();
+        match self {
+            Self::Registry { path, .. } => repository.strip_prefix(path.as_str()).unwrap_or(repository),
+            Self::Layout { .. } => repository,
+        }
+    }
 }
 
 impl fmt::Display for TargetPrefix {

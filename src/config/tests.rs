@@ -341,10 +341,32 @@ fn the_strongest_prefix_decides() {
     let decided = |lists: &[&str], policy: Option<&str>, command_line: Option<&str>| {
         let files: Vec<ListFile> =
             lists.iter().map(|text| ListFile { name: "a.yaml".into(), text: (*text).into() }).collect();
-        load(&files, PrefixSources { policy, command_line }, Signatures::Copy)
-            .map_or_else(|faults| faults.to_string(), |config| config.prefix.to_string())
+        let location = Location { file: "policy.yaml".into(), line: 1, column: 19 };
+        let policy = policy.map(|text| StatedPrefix { prefix: text.parse().expect("a prefix"), location });
+        let prefix = PrefixSources { policy: policy.as_ref(), command_line };
+        load(&files, prefix, Signatures::Copy).map_or_else(
+            |faults| faults.to_string(),
+            |config| {
+                let warnings = config.warnings.iter().map(|warning| format!("\n{warning}"));
+                format!("{}{}", config.prefix, warnings.collect::<String>())
+            },
+        )
     };
-    assert_eq!(decided(&[one], Some("policy.example/"), Some("cli.example/")), "policy.example/");
+    assert_eq!(
+        decided(&[one], Some("policy.example/"), Some("cli.example/")),
+        "policy.example/\n\
+         a.yaml:1:19: `list.example/` has no effect: the policy (policy.yaml:1:19) says that the target prefix is \
+         `policy.example/`; take it out\n\
+         policy.yaml:1:19: the policy's `policy.example/` is the target prefix; `cli.example/` of \
+         --target-repo-prefix or SYNCER_TARGET_REPO_PREFIX has no effect: take it out"
+    );
+    assert_eq!(decided(&[one], Some("list.example/"), Some("list.example/")), "list.example/");
+    assert_eq!(decided(&[none], Some("policy.example/"), None), "policy.example/");
+    assert_eq!(
+        decided(&[none], Some("policy.example/"), Some("cli.example")),
+        "--target-repo-prefix or SYNCER_TARGET_REPO_PREFIX: the target prefix `cli.example` does not end with `/`; \
+         write it as `cli.example/`"
+    );
     assert_eq!(decided(&[one], None, Some("cli.example/")), "cli.example/");
     assert_eq!(decided(&[none, one], None, None), "list.example/");
     assert_eq!(decided(&[one, two], None, Some("oci:out/")), "oci:out/");

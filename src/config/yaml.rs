@@ -10,23 +10,25 @@ use std::rc::Rc;
 
 use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScanError, Span};
 
+use super::MAX_BYTES;
 use super::diagnostic::Place;
+use super::file::FileKind;
 
 /// The most values in a document, those that aliases stand for counted each time.
 const MAX_NODES: usize = 500_000;
-/// The deepest nesting; a list needs four.
+/// The deepest nesting; a list needs four, a policy two.
 const MAX_NESTING: usize = 16;
 
 /// A value with its place.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Rc<Value>,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Rc<Value>,
 }
 
 /// A YAML value whose scalars are text.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A scalar's text; empty for a key without a value.
     Scalar {
         /// What was written, without quotes and escapes.
@@ -40,26 +42,32 @@ pub(super) enum Value {
 
 /// Why a text is not one YAML document.
 #[derive(Debug)]
-pub(super) struct YamlError {
-    pub(super) place: Place,
-    pub(super) message: String,
+pub(crate) struct YamlError {
+    pub(crate) place: Place,
+    pub(crate) message: String,
 }
 
-/// Reads the one document of `text`.
+/// Reads the one document of `text`, a file of this kind.
 ///
 /// The value is `None` if there is nothing but blanks and comments. A fault can come with a value: that of
 /// a first document that is whole, so that its own faults can be said too.
-pub(super) fn parse(text: &str) -> (Option<Node>, Option<YamlError>) {
+pub(crate) fn parse(text: &str, kind: &FileKind) -> (Option<Node>, Option<YamlError>) {
+    if text.len() > MAX_BYTES {
+        let FileKind { word, when_large, .. } = kind;
+        let message =
+            format!("the {word} has {} bytes; {MAX_BYTES} (5 MiB) are the most: {when_large}", text.len());
+        return (None, Some(YamlError { place: Place::START, message }));
+    }
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: MAX_NESTING,
         block_nesting_limit: MAX_NESTING,
     };
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(kind);
     for event in Parser::new_from_str_with_options(text, options) {
         let taken = match event {
             Ok((event, span)) => builder.take(event, &span),
-            Err(error) => Err(syntax_error(&error)),
+            Err(error) => Err(syntax_error(&error, kind)),
         };
         if let Err(error) = taken {
             return (builder.root, Some(error));
@@ -78,8 +86,8 @@ struct Open {
     nodes: Vec<Node>,
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'a> {
+    kind: &'a FileKind,
     open: Vec<Open>,
     anchors: HashMap<usize, (Rc<Value>, usize)>,
     weight: usize,
@@ -87,7 +95,11 @@ struct Builder {
     root: Option<Node>,
 }
 
-impl Builder {
+impl<'a> Builder<'a> {
+    fn new(kind: &'a FileKind) -> Self {
+        Self { kind, open: Vec::new(), anchors: HashMap::new(), weight: 0, documents: 0, root: None }
+    }
+
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
         let place = place(&span.start);
         match event {
@@ -96,10 +108,10 @@ impl Builder {
                 if self.documents > 1 {
                     return Err(YamlError {
                         place,
-                        message:
-                            "a second YAML document begins here; a list is one document: join them, or put \
-                                  this one into a file of its own"
-                                .to_owned(),
+                        message: format!(
+                            "a second YAML document begins here; a {} is one document: {}",
+                            self.kind.word, self.kind.when_several
+                        ),
                     });
                 }
                 Ok(())
@@ -157,7 +169,8 @@ impl Builder {
             return Err(YamlError {
                 place: node.place,
                 message: format!(
-                    "the file has more than {MAX_NODES} values, with aliases written out; split it into several lists"
+                    "the file has more than {MAX_NODES} values, with aliases written out; {}",
+                    self.kind.when_large
                 ),
             });
         }
@@ -175,11 +188,12 @@ impl Builder {
     }
 }
 
-fn syntax_error(error: &ScanError) -> YamlError {
+fn syntax_error(error: &ScanError, kind: &FileKind) -> YamlError {
+    let nesting = format!("a {} needs no such nesting", kind.word);
     let what_to_do = match error.kind() {
         ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => "indent with spaces instead of tabs",
         ErrorKind::UnknownAnchor => "define it with `&` further up, or write the value out",
-        ErrorKind::RecursionLimitExceeded => "a list needs no such nesting",
+        ErrorKind::RecursionLimitExceeded => &nesting,
         _ => "look for a missing quote or `:`, or for a wrong indentation, here and just above",
     };
     YamlError {
@@ -196,6 +210,7 @@ fn place(marker: &granit_parser::Marker) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::list::LIST;
 
     fn show(node: &Node) -> String {
         match &*node.value {
@@ -210,7 +225,7 @@ mod tests {
     }
 
     fn check(text: &str) -> String {
-        match parse(text) {
+        match parse(text, &LIST) {
             (Some(node), None) => show(&node),
             (None, None) => "nothing".to_owned(),
             (_, Some(error)) => format!("{}:{}: {}", error.place.line, error.place.column, error.message),
@@ -230,7 +245,7 @@ mod tests {
 
     #[test]
     fn places_count_lines_and_characters_from_one() {
-        let root = parse("\u{feff}# é\nkey: é\nlist:\n  - {é: x}\n").0.expect("a document");
+        let root = parse("\u{feff}# é\nkey: é\nlist:\n  - {é: x}\n", &LIST).0.expect("a document");
         let Value::Mapping(pairs) = &*root.value else { panic!("a mapping") };
         let places: Vec<_> = pairs
             .iter()

@@ -59,13 +59,13 @@ impl Image<'_> {
             _ => None,
         };
         match self.tag_at_target(&reference).await? {
-            Some(found) if found == root.digest => return Ok(()),
+            Some(found) if root.has_digest(&found) => return Ok(()),
             Some(found) if Some(&found) != before => return Err(self.companion_conflict(tag, Some(&found))),
             _ => {}
         }
         self.push(graph, graph.root(), root, &reference).await?;
         match self.tag_at_target(&reference).await? {
-            Some(found) if found == root.digest => Ok(()),
+            Some(found) if root.has_digest(&found) => Ok(()),
             found => Err(self.companion_conflict(tag, found.as_ref())),
         }
     }

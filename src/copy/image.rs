@@ -114,14 +114,14 @@ impl<'a> Image<'a> {
     /// Creates the image's tag: looks once more, pushes, reads back.
     async fn push_tag(&self, graph: &Graph, root: &RawManifest) -> Result<(), Stop> {
         let reference = ManifestRef::Tag(self.item.target.tag.clone());
-        if self.tag_has(&reference, &root.digest, self.item.target_digest.as_ref()).await? {
+        if self.tag_has(&reference, root, self.item.target_digest.as_ref()).await? {
             return Ok(());
         }
         let pushed = self.push(graph, graph.root(), root, &reference).await;
         // Two who looked at the same moment both saw nothing; the one whose push was overtaken sees it here. A
         // refusal may be that of an immutable tag, which others created or whose success was not heard of.
         let before = self.item.target_digest.as_ref().filter(|_| pushed.is_err());
-        match (self.tag_has(&reference, &root.digest, before).await, pushed) {
+        match (self.tag_has(&reference, root, before).await, pushed) {
             (Ok(true), _) => Ok(()),
             (Err(Stop::Conflict(cause)), _) => Err(Stop::Conflict(cause)),
             (_, Err(refused)) => Err(refused),
@@ -135,16 +135,16 @@ impl<'a> Image<'a> {
         Stop::Failed(Cause::failure(Side::Target, "create tag", self.item.target.to_string(), message))
     }
 
-    /// Whether a tag has `digest` already. `before` is what the plan saw there; anything else is a conflict.
+    /// Whether a tag has the manifest already. `before` is what the plan saw there; anything else is a conflict.
     async fn tag_has(
         &self,
         reference: &ManifestRef,
-        digest: &Digest,
+        manifest: &RawManifest,
         before: Option<&Digest>,
     ) -> Result<bool, Stop> {
         let found = self.run.target.resolve(&self.item.target.repository, reference).await;
         match found.map_err(at_target)?.map(|found| found.digest) {
-            Some(found) if found == *digest => Ok(true),
+            Some(found) if manifest.has_digest(&found) => Ok(true),
             Some(found) if Some(&found) != before => Err(self.tag_conflict(&found)),
             _ => Ok(false),
         }

@@ -16,7 +16,7 @@ use tokio::task::{Id, JoinSet};
 
 use crate::event::{Event, Events};
 use crate::oci::Digest;
-use crate::plan::{Cause, Decision, Item, Outcome, Plan, Result, Side, Transfer};
+use crate::plan::{Cause, Decision, Item, Outcome, Plan, RemarkKind, Result, Side, Transfer};
 use crate::store::{Sources, Target};
 use blob::Ledger;
 
@@ -40,10 +40,12 @@ enum Stop {
 
 /// Does what the plan says, and tells what became of each item, in the plan's order.
 ///
-/// When `stop` completes, everything under way is dropped where it stands. No tag was pushed for what was
-/// not finished, and such items are `not-run`.
+/// The items in `unseen` are left out: the run had to end before anybody looked at them. When `stop`
+/// completes, everything under way is dropped where it stands. No tag was pushed for what was not finished,
+/// and such items are `not-run`.
 pub async fn copy(
     plan: Arc<Plan>,
+    unseen: &[usize],
     sources: Arc<Sources>,
     target: Arc<dyn Target>,
     events: &Events,
@@ -51,12 +53,15 @@ pub async fn copy(
 ) -> Vec<Result> {
     let run = Arc::new(Run { plan, sources, target, ledger: Ledger::default(), events: events.clone() });
     let mut results: Vec<Option<Result>> = run.plan.items.iter().map(settled).collect();
+    for index in unseen {
+        results[*index] = Some(ended(Outcome::NotRun));
+    }
     let waiting: Vec<usize> = (0..results.len()).filter(|index| results[*index].is_none()).collect();
     let bytes = waiting.iter().filter_map(|index| run.plan.items[*index].bytes);
     let bytes = bytes.fold(0, u64::saturating_add);
     events.tell(Event::CopyStarted { items: waiting.len(), bytes });
     for (item, result) in results.iter().enumerate() {
-        if let Some(result) = result {
+        if let Some(result) = result.as_ref().filter(|result| result.outcome != Outcome::NotRun) {
             run.tell_finished(item, result);
         }
     }
@@ -86,7 +91,7 @@ pub async fn copy(
         }
     }
     tasks.shutdown().await;
-    results.into_iter().map(|result| result.unwrap_or_else(not_run)).collect()
+    results.into_iter().map(|result| result.unwrap_or_else(|| ended(Outcome::NotRun))).collect()
 }
 
 /// The result of an item that there is nothing to do for.
@@ -94,15 +99,20 @@ fn settled(item: &Item) -> Option<Result> {
     match &item.decision {
         Decision::Copy | Decision::Companions | Decision::Move => None,
         Decision::UpToDate => Some(ended(Outcome::UpToDate)),
-        Decision::Conflict => Some(ended(Outcome::Conflict(conflict(item, item.target_digest.as_ref())))),
+        Decision::Conflict => Some(ended(Outcome::Conflict(planned_conflict(item)))),
         Decision::Blocked(cause) => Some(ended(Outcome::Blocked(cause.clone()))),
     }
 }
 
-/// The result of an item whose turn did not come.
-#[must_use]
-pub fn not_run() -> Result {
-    ended(Outcome::NotRun)
+/// A conflict that the plan saw: of a companion's tag, or of the image's own.
+fn planned_conflict(item: &Item) -> Cause {
+    match item.remarks.iter().find(|remark| remark.kind == RemarkKind::CompanionConflict) {
+        Some(remark) => {
+            let target = item.target.to_string();
+            Cause::failure(Side::Target, "copy the companions of", target, remark.message.clone())
+        }
+        None => conflict(item, item.target_digest.as_ref()),
+    }
 }
 
 fn ended(outcome: Outcome) -> Result {

@@ -133,7 +133,7 @@ impl Folder {
     }
 
     /// A file in the making. One that is dropped is deleted; the lock on it tells [`Folder::prepare`] of
-    /// another process to leave it alone.
+    /// another process to leave it alone. Waits while somebody holds the layout's lock.
     pub(super) fn temporary(&self) -> io::Result<NamedTempFile> {
         let layout = File::open(self.path.join(LAYOUT_FILE))?;
         layout.lock_shared()?;
@@ -173,22 +173,36 @@ impl Folder {
         read(&self.blob_path(digest), limit)
     }
 
-    /// Gives a whole file that is on the disk its name as a blob.
+    /// Gives a whole file that is on the disk its name as a blob. The file stays open until then: closed, it
+    /// would be one that nobody holds.
     pub(super) fn keep_blob(&self, file: TempPath, digest: &Digest) -> io::Result<()> {
         file.persist(self.blob_path(digest)).map_err(|error| error.error)
     }
 
-    /// Writes a small blob whose digest has been checked.
+    /// Writes a small blob whose digest has been checked. Who holds the lock must not wait for it here.
     pub(super) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.temporary()?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        self.keep_blob(file.into_temp_path(), digest)
+        self.write(self.temporary()?, digest, bytes)
     }
 
-    /// Deletes a blob.
+    /// The same for who holds the lock.
+    pub(super) fn write_blob_locked(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
+        self.write(self.temporary_unlocked()?, digest, bytes)
+    }
+
+    fn write(&self, mut file: NamedTempFile, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        // The open file holds the lock, which is needed until the file has its name.
+        let (_open, path) = file.into_parts();
+        self.keep_blob(path, digest)
+    }
+
+    /// Deletes a blob, if it is there.
     pub(super) fn remove_blob(&self, digest: &Digest) -> io::Result<()> {
-        fs::remove_file(self.blob_path(digest))
+        match fs::remove_file(self.blob_path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// What tells whether `index.json` is still the same; `None` if there is none.

@@ -75,7 +75,9 @@ impl Incoming {
                     return Err(Problem::new(StoreErrorKind::Corrupt, message));
                 }
                 file.sync_all()?;
-                inner.folder.keep_blob(path, &wanted).map_err(Problem::from)
+                inner.folder.keep_blob(path, &wanted)?;
+                drop(file);
+                Ok(())
             })
             .await
     }

@@ -20,13 +20,24 @@ pub(super) struct Index {
     document: Map<String, Value>,
     entries: Vec<Entry>,
     names: BTreeMap<Repository, BTreeMap<Tag, Digest>>,
+    /// Lists of referrers, by the tag that stands for their subject.
+    lists: BTreeMap<Tag, Digest>,
+}
+
+/// What an entry's name means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A tag of a repository.
+    Tag(Repository, Tag),
+    /// A list of the referrers of the subject that the tag stands for.
+    Referrers(Tag),
 }
 
 /// An entry that can be read.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// The name, if there is one that a registry could have.
-    pub(super) name: Option<(Repository, Tag)>,
+    /// The name, if there is one that means something here.
+    pub(super) name: Option<Name>,
     /// What it names.
     pub(super) manifest: Descriptor,
 }
@@ -38,13 +49,14 @@ impl Index {
         document.insert("schemaVersion".to_owned(), json!(2));
         document.insert("mediaType".to_owned(), json!(MediaType::OCI_INDEX));
         document.insert("manifests".to_owned(), json!([]));
-        Self { unnamed, document, entries: Vec::new(), names: BTreeMap::new() }
+        Self { unnamed, document, entries: Vec::new(), names: BTreeMap::new(), lists: BTreeMap::new() }
     }
 
     /// Reads the document. A name that is a tag only, as skopeo writes it, belongs to `unnamed`.
     pub(super) fn parse(bytes: &[u8], unnamed: Option<Repository>) -> Result<Self, String> {
         let document = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        let mut index = Self { unnamed, document, entries: Vec::new(), names: BTreeMap::new() };
+        let mut index =
+            Self { unnamed, document, entries: Vec::new(), names: BTreeMap::new(), lists: BTreeMap::new() };
         index.read_entries();
         Ok(index)
     }
@@ -53,11 +65,19 @@ impl Index {
         let read = |value| Entry::read(value, self.unnamed.as_ref());
         self.entries = self.values().iter().filter_map(read).collect();
         self.names.clear();
+        self.lists.clear();
         for entry in &self.entries {
-            if let Some((repository, tag)) = &entry.name {
-                let tags = self.names.entry(repository.clone()).or_default();
-                // The first entry of a name counts, as it does for skopeo and regctl.
-                tags.entry(tag.clone()).or_insert_with(|| entry.manifest.digest.clone());
+            // The first entry of a name counts, as it does for skopeo and regctl.
+            let digest = || entry.manifest.digest.clone();
+            match &entry.name {
+                Some(Name::Tag(repository, tag)) => {
+                    let tags = self.names.entry(repository.clone()).or_default();
+                    tags.entry(tag.clone()).or_insert_with(digest);
+                }
+                Some(Name::Referrers(tag)) => {
+                    self.lists.entry(tag.clone()).or_insert_with(digest);
+                }
+                None => {}
             }
         }
     }
@@ -86,6 +106,23 @@ impl Index {
         self.names.get(repository)?.get(tag)
     }
 
+    /// The list of a subject's referrers.
+    pub(super) fn list(&self, subject: &Digest) -> Option<&Digest> {
+        self.lists.get(&Tag::referrers_fallback(subject))
+    }
+
+    /// Replaces the list of a subject's referrers, or removes it.
+    pub(super) fn set_list(&mut self, subject: &Digest, list: Option<&Descriptor>) {
+        let tag = Tag::referrers_fallback(subject);
+        let name = Some(Name::Referrers(tag.clone()));
+        self.retain(|entry, _| entry.name != name);
+        if let Some(list) = list {
+            let mut list = list.clone();
+            list.annotations.insert(REF_NAME.to_owned(), tag.to_string());
+            self.push(&list);
+        }
+    }
+
     /// What the entries call a manifest.
     pub(super) fn media_type(&self, digest: &Digest) -> Option<&MediaType> {
         self.entries
@@ -99,7 +136,7 @@ impl Index {
     pub(super) fn set(&mut self, repository: &Repository, tag: &Tag, manifest: &Descriptor) {
         let mut manifest = manifest.clone();
         manifest.annotations.insert(REF_NAME.to_owned(), format!("{repository}:{tag}"));
-        let name = Some((repository.clone(), tag.clone()));
+        let name = Some(Name::Tag(repository.clone(), tag.clone()));
         let digest = &manifest.digest;
         // An entry without any name has become superfluous.
         let superseded =
@@ -153,11 +190,14 @@ impl Entry {
 }
 
 /// `REPOSITORY:TAG`, or `TAG`. Everything else is a name that no registry has.
-fn parse_name(text: &str, unnamed: Option<&Repository>) -> Option<(Repository, Tag)> {
-    match text.rsplit_once(':') {
-        Some((repository, tag)) => Some((repository.parse().ok()?, tag.parse().ok()?)),
-        None => Some((unnamed?.clone(), text.parse().ok()?)),
+fn parse_name(text: &str, unnamed: Option<&Repository>) -> Option<Name> {
+    if let Some((repository, tag)) = text.rsplit_once(':') {
+        return Some(Name::Tag(repository.parse().ok()?, tag.parse().ok()?));
     }
+    let tag = text.parse().ok()?;
+    let is_list =
+        text.strip_prefix("sha256-").is_some_and(|hex| format!("sha256:{hex}").parse::<Digest>().is_ok());
+    if is_list { Some(Name::Referrers(tag)) } else { Some(Name::Tag(unnamed?.clone(), tag)) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::index::{Entry, Index};
+use super::index::{Entry, Index, Name};
 use super::{Inner, Layout, Problem, full_name};
 use crate::oci::{Digest, ManifestRef, Repository, Tag};
 use crate::store::{BlobStream, StoreError, StoreErrorKind};
@@ -129,7 +129,7 @@ impl Inner {
     ) -> Result<(bool, bool), Problem> {
         let Some(digest) = index.find(repository, tag).cloned() else { return Ok((false, false)) };
         let refers = self.refers(index, &digest)?;
-        let name = Some((repository.clone(), tag.clone()));
+        let name = Some(Name::Tag(repository.clone(), tag.clone()));
         index.retain(|entry, _| entry.name != name);
         if let Some((_, mut descriptor)) = refers {
             descriptor.annotations.clear();
@@ -148,27 +148,40 @@ impl Inner {
         if self.stored(index, digest)?.is_none() {
             return Ok((false, false));
         }
-        let elsewhere = |entry: &Entry| entry.name.as_ref().is_some_and(|(of, _)| of != repository);
-        let removed = index.retain(|entry, _| entry.manifest.digest != *digest || elsewhere(entry));
+        let refers = self.refers(index, digest)?;
+        let stays = |entry: &Entry, named: bool| match &entry.name {
+            Some(Name::Tag(of, _)) => of != repository,
+            // A list goes with the last referrer that it names.
+            Some(Name::Referrers(_)) => true,
+            // A name that means nothing here is another tool's.
+            None => named,
+        };
+        let other = |entry: &Entry| entry.manifest.digest != *digest;
+        let removed = index.retain(|entry, named| other(entry) || stays(entry, named));
         let is_needed = self.reachable(index)?.contains(digest);
         if is_needed && removed == 0 {
             return Err(needed());
         }
-        if !is_needed {
-            // The name goes first: what is interrupted here leaves a file too many, not a name too many.
-            if removed > 0 {
-                self.folder.write_index(&index.to_bytes())?;
-            }
-            self.folder.remove_blob(digest)?;
+        if is_needed {
+            return Ok((true, true));
         }
-        Ok((true, is_needed))
+        // The name goes first: what is interrupted here leaves a file too many, not a name too many.
+        self.folder.write_index(&index.to_bytes())?;
+        self.folder.remove_blob(digest)?;
+        let changed = match refers {
+            Some((subject, _)) => self.list_referrers(index, &subject)?,
+            None => false,
+        };
+        Ok((true, changed))
     }
 
-    /// All manifests and blobs that the entries lead to.
+    /// All manifests and blobs that the entries lead to. A list of referrers needs nothing: it is made from
+    /// what is there.
     fn reachable(&self, index: &Index) -> Result<HashSet<Digest>, Problem> {
         let mut seen = HashSet::new();
-        let mut open: Vec<Digest> =
-            index.entries().iter().map(|entry| entry.manifest.digest.clone()).collect();
+        let is_list = |entry: &&Entry| matches!(entry.name, Some(Name::Referrers(_)));
+        let entries = index.entries().iter().filter(|entry| !is_list(entry));
+        let mut open: Vec<Digest> = entries.map(|entry| entry.manifest.digest.clone()).collect();
         while let Some(digest) = open.pop() {
             if !seen.insert(digest.clone()) {
                 continue;

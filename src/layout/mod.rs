@@ -3,7 +3,8 @@
 //! Tag T of repository R is the entry of `index.json` whose `org.opencontainers.image.ref.name` is `R:T`.
 //! A name that is a tag only, as `skopeo copy … oci:DIR:TAG` writes it, is a tag of the repository named
 //! after the folder. Blobs have no repository: what one has, all have. Manifests with a subject that have
-//! no tag are entries without a name, so that other tools find them.
+//! no tag are entries without a name, which is where oras looks for referrers; regctl's way is kept up, too
+//! (see `referrers`).
 //!
 //! Several processes can write at the same time: `index.json` is replaced as a whole, under a lock on
 //! `oci-layout`. Nothing gets a blob's name before it is whole, checked and on the disk.
@@ -12,8 +13,12 @@ mod folder;
 mod incoming;
 mod index;
 mod manage;
+mod manifests;
+mod referrers;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -25,10 +30,9 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::OnceCell;
 use tokio_util::io::ReaderStream;
 
-use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
+use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
-    verified,
+    BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
 };
 
 pub use incoming::Incoming;
@@ -231,112 +235,6 @@ impl Inner {
             None => Ok(self.empty_index()),
         }
     }
-
-    /// A manifest by tag or digest.
-    fn manifest(
-        &self,
-        repository: &Repository,
-        reference: &ManifestRef,
-    ) -> Result<Option<RawManifest>, Problem> {
-        let index = self.index()?;
-        match reference {
-            ManifestRef::Digest(digest) => self.stored(&index, digest),
-            ManifestRef::Tag(tag) => {
-                let Some(digest) = index.find(repository, tag) else { return Ok(None) };
-                let manifest = self.stored(&index, digest)?;
-                // An incomplete layout must not pass for one that has no such tag.
-                let message = || format!("its index.json names {digest}, which is not among its blobs");
-                manifest.map(Some).ok_or_else(|| Problem::new(StoreErrorKind::Corrupt, message()))
-            }
-        }
-    }
-
-    /// A manifest among the blobs; `None` if there is no such blob, or it is none that is a manifest.
-    fn stored(&self, index: &Index, digest: &Digest) -> Result<Option<RawManifest>, Problem> {
-        let named = index.media_type(digest);
-        let bytes = match self.folder.read_blob(digest, MANIFEST_LIMIT as u64) {
-            // What nobody calls a manifest is a layer.
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge && named.is_none() => return Ok(None),
-            bytes => bytes?,
-        };
-        let Some(bytes) = bytes else { return Ok(None) };
-        let found = digest.same_algorithm(&bytes);
-        if found != *digest {
-            let message = format!("the file of {digest} has content with the digest {found}");
-            return Err(Problem::new(StoreErrorKind::Corrupt, message));
-        }
-        let media_type = match named {
-            Some(named) => named.clone(),
-            None => match Manifest::parse(&bytes, &MediaType::new("")) {
-                Ok(parsed) => parsed.media_type,
-                Err(_) => return Ok(None),
-            },
-        };
-        Ok(Some(RawManifest { digest: digest.clone(), media_type, bytes: bytes.into() }))
-    }
-
-    /// What a manifest refers to, and the descriptor by which it is listed there.
-    fn refers(&self, index: &Index, digest: &Digest) -> Result<Option<(Digest, Descriptor)>, Problem> {
-        let known = || self.refers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(refers) = known().get(digest) {
-            return Ok(refers.clone());
-        }
-        let manifest = match self.stored(index, digest) {
-            // A layout may name content that is elsewhere. What is too large is no manifest.
-            Ok(None) => return Ok(None),
-            Err(problem) if problem.kind == StoreErrorKind::TooLarge => return Ok(None),
-            manifest => manifest?,
-        };
-        let refers = manifest.and_then(|manifest| {
-            let parsed = manifest.parse().ok()?;
-            let descriptor = manifest.referrer_descriptor(&parsed);
-            parsed.subject.map(|subject| (subject.digest, descriptor))
-        });
-        known().insert(digest.clone(), refers.clone());
-        Ok(refers)
-    }
-
-    fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Problem> {
-        let index = self.index()?;
-        let entries: HashSet<&Digest> = index.entries().iter().map(|entry| &entry.manifest.digest).collect();
-        let mut found = Vec::new();
-        for digest in entries {
-            if let Some((of, descriptor)) = self.refers(&index, digest)?
-                && of == *subject
-            {
-                found.push(descriptor);
-            }
-        }
-        found.sort_by(|one, other| one.digest.cmp(&other.digest));
-        Ok(found)
-    }
-
-    /// Puts a manifest among the blobs, if all that it names is there. Says whether it has a subject.
-    fn keep_manifest(&self, manifest: &RawManifest) -> Result<bool, Problem> {
-        if manifest.bytes.len() > MANIFEST_LIMIT {
-            let message = format!("a manifest has {MANIFEST_LIMIT} bytes at most");
-            return Err(Problem::new(StoreErrorKind::TooLarge, message));
-        }
-        let found = manifest.digest.same_algorithm(&manifest.bytes);
-        if found != manifest.digest {
-            let message = format!("the content has the digest {found}");
-            return Err(Problem::new(StoreErrorKind::Corrupt, message));
-        }
-        let parsed =
-            manifest.parse().map_err(|error| Problem::new(StoreErrorKind::Unsupported, error.to_string()))?;
-        for named in parsed.children().iter().chain(parsed.blobs()) {
-            let elsewhere = named.media_type.is_foreign_layer() && !named.urls.is_empty();
-            if !elsewhere && self.folder.blob_size(&named.digest)?.is_none() {
-                let message = format!("it names {}, which is not here", named.digest);
-                return Err(Problem::new(StoreErrorKind::ContentUnknown, message));
-            }
-        }
-        let present = self.folder.read_blob(&manifest.digest, MANIFEST_LIMIT as u64)?;
-        if present.is_none_or(|present| present != manifest.bytes) {
-            self.folder.write_blob(&manifest.digest, &manifest.bytes)?;
-        }
-        Ok(parsed.subject.is_some())
-    }
 }
 
 #[async_trait]
@@ -419,19 +317,22 @@ impl Target for Layout {
         }
         self.prepare().await?;
         let kept = manifest.clone();
-        let has_subject =
-            self.blocking(operation, name.clone(), move |inner| inner.keep_manifest(&kept)).await?;
+        let subject = self.blocking(operation, name.clone(), move |inner| inner.keep_manifest(&kept)).await?;
         let tag = reference.tag().cloned();
-        if tag.is_none() && !has_subject {
+        if tag.is_none() && subject.is_none() {
             return Ok(());
         }
         let (repository, descriptor) = (repository.clone(), manifest.descriptor());
-        self.change_index(operation, name, move |_, index| {
+        self.change_index(operation, name, move |inner, index| {
             match tag {
                 Some(tag) => index.set(&repository, &tag, &descriptor),
                 None => index.add(&descriptor),
             }
-            Ok(((), true))
+            let changed = match subject {
+                Some(subject) => inner.list_referrers(index, &subject)?,
+                None => true,
+            };
+            Ok(((), changed))
         })
         .await
     }

@@ -28,6 +28,12 @@ impl RawManifest {
         Self { digest: Digest::sha256(&bytes), media_type, bytes }
     }
 
+    /// Whether `digest` is a digest of this manifest, by whatever algorithm.
+    #[must_use]
+    pub fn has_digest(&self, digest: &Digest) -> bool {
+        self.digest == *digest || digest.same_algorithm(&self.bytes) == *digest
+    }
+
     /// A descriptor that names this manifest.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {

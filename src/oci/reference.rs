@@ -185,18 +185,19 @@ impl FromStr for Tag {
 
 impl Tag {
     /// The tag under which the referrers of `digest` are indexed where a registry has no referrers API
-    /// (distribution-spec, "Referrers Tag Schema").
+    /// (distribution-spec, "Referrers Tag Schema"): of a longer digest, its first 64 digits.
     #[must_use]
     pub fn referrers_fallback(digest: &Digest) -> Self {
-        let mut text = format!("{}-{}", digest.algorithm(), digest.hex());
-        text.truncate(128);
-        Self(text.into())
+        let mut hex = digest.hex();
+        hex.truncate(64);
+        Self(format!("{}-{hex}", digest.algorithm()).into())
     }
 
-    /// cosign's tag for what belongs to `digest`: `sha256-HEX` and a suffix such as `.sig`.
+    /// cosign's tag for what belongs to `digest`: `sha256-HEX` and a suffix such as `.sig`. `None` if it
+    /// is longer than a tag can be, as it is for SHA-512.
     #[must_use]
-    pub fn cosign(digest: &Digest, suffix: &str) -> Self {
-        Self(format!("{}-{}{suffix}", digest.algorithm(), digest.hex()).into())
+    pub fn cosign(digest: &Digest, suffix: &str) -> Option<Self> {
+        format!("{}-{}{suffix}", digest.algorithm(), digest.hex()).parse().ok()
     }
 
     /// `latest`.
@@ -388,6 +389,17 @@ mod tests {
         assert!(parsed("a/b:-x").contains("is not a tag"));
         assert!(parsed("quay.io:x/a/b").contains("is not a registry"));
         assert!(parsed("a/b@sha256:12").contains("64 hex digits"));
+    }
+
+    #[test]
+    fn tags_of_companions_fit() {
+        let sha256 = Digest::sha256(b"");
+        let sha512: Digest = format!("sha512:{}", "ab".repeat(64)).parse().expect("a digest");
+        let fallback = |digest: &Digest| Tag::referrers_fallback(digest).to_string();
+        assert_eq!(fallback(&sha256), format!("sha256-{}", sha256.hex()));
+        assert_eq!(fallback(&sha512), format!("sha512-{}", "ab".repeat(32)));
+        assert_eq!(Tag::cosign(&sha256, ".sbom").map(|tag| tag.as_str().len()), Some(76));
+        assert_eq!(Tag::cosign(&sha512, ".sig"), None);
     }
 
     #[test]

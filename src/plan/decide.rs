@@ -7,10 +7,12 @@ use serde_json::json;
 
 use super::{
     Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Companions, Decision, Found, Graph,
-    Inventory, Item, Observation, Plan, Remark, RemarkKind, Side, SourceState, Standing, TargetState,
+    Inventory, Item, Observation, Plan, Platforms, Remark, RemarkKind, Side, SourceState, Standing,
+    TargetState,
 };
 use crate::config::{Config, Entry, Signatures};
 use crate::oci::{Descriptor, Digest, Repository};
+use crate::policy::{Policy, Refusal};
 
 /// Decides what is to be done. Cannot fail: what cannot be done is an item that says so.
 ///
@@ -18,24 +20,46 @@ use crate::oci::{Descriptor, Digest, Repository};
 ///
 /// Never; an inventory with fewer observations than the list has entries yields a shorter plan.
 #[must_use]
-pub fn plan(config: &Config, inventory: Inventory) -> Plan {
+pub fn plan(config: &Config, policy: &Policy, inventory: Inventory) -> Plan {
     let mut moves = inventory.present_blobs.map(Moves::new);
     let items: Vec<Item> = config
         .entries
         .iter()
         .zip(inventory.observations)
         .map(|(entry, observation)| {
-            let mut item = decide(config, entry, observation);
+            let mut item = decide(config, policy, entry, observation);
             if let Some(moves) = &mut moves {
                 item.bytes_to_move = Some(moves.bytes_of(&item));
             }
             item
         })
         .collect();
-    Plan { digest: digest(config, &items), items }
+    Plan { digest: digest(config, policy, &items), items }
 }
 
-fn decide(config: &Config, entry: &Entry, observation: Observation) -> Item {
+/// Why an entry's source may not be mirrored, if the policy says so. Nobody has to look at it then.
+#[must_use]
+pub fn forbidden(policy: &Policy, entry: &Entry) -> Option<Cause> {
+    policy.allows(&entry.source).err().map(|refusal| violation(entry, &refusal))
+}
+
+/// Whether an entry's tag may move at the target, by the policy.
+#[must_use]
+pub fn may_move(config: &Config, policy: &Policy, entry: &Entry) -> bool {
+    policy.lets_move(config.prefix.below(&entry.target), entry.target.tag.as_str())
+}
+
+fn violation(entry: &Entry, refusal: &Refusal) -> Cause {
+    Cause {
+        side: Side::Source,
+        operation: "mirror",
+        reference: entry.source.to_string(),
+        kind: CauseKind::Policy,
+        message: refusal.to_string(),
+    }
+}
+
+fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observation) -> Item {
     let Observation { source, target, media_type, platforms, graph, companions } = observation;
     let mut item = Item {
         location: entry.location.clone(),
@@ -46,7 +70,10 @@ fn decide(config: &Config, entry: &Entry, observation: Observation) -> Item {
         digest: None,
         target_digest: None,
         media_type,
-        platforms,
+        platforms: match &platforms {
+            Platforms::Known(platforms) => platforms.clone(),
+            _ => Vec::new(),
+        },
         bytes: graph.as_ref().map(|graph| graph.bytes()),
         bytes_to_move: None,
         graph: None,
@@ -56,6 +83,17 @@ fn decide(config: &Config, entry: &Entry, observation: Observation) -> Item {
     };
     if let TargetState::Present(digest) = &target {
         item.target_digest = Some(digest.clone());
+    }
+    // Whatever was seen: what the policy forbids is not mirrored.
+    if let Some(cause) = forbidden(policy, entry) {
+        item.decision = Decision::Blocked(cause);
+        return item;
+    }
+    // What belongs at the target does not depend on how the target stands.
+    match &source {
+        SourceState::Found(found) => item.digest = Some(found.digest.clone()),
+        SourceState::NotAsked => item.digest.clone_from(&entry.source.digest),
+        SourceState::Gone(_) | SourceState::Blocked(_) => {}
     }
     item.decision = match (source, target) {
         (SourceState::Gone(cause), TargetState::Present(digest)) => {
@@ -72,8 +110,11 @@ fn decide(config: &Config, entry: &Entry, observation: Observation) -> Item {
         }
         // Nobody leaves the source out without having seen the target's tag.
         (SourceState::NotAsked, _) => Decision::Copy,
-        (SourceState::Found(found), target) => item.compare(found, target, graph),
+        (SourceState::Found(found), target) => {
+            item.compare(found, target, graph, may_move(config, policy, entry))
+        }
     };
+    item.weigh_platforms(policy, entry, platforms);
     item.weigh_companions(config.signatures, companions);
     item
 }
@@ -83,9 +124,17 @@ impl Item {
         self.remarks.push(Remark { kind, message });
     }
 
-    fn compare(&mut self, found: Found, target: TargetState, graph: Option<Arc<Graph>>) -> Decision {
+    fn compare(
+        &mut self,
+        found: Found,
+        target: TargetState,
+        graph: Option<Arc<Graph>>,
+        may_move: bool,
+    ) -> Decision {
         let decision = match target {
             TargetState::Present(present) if present == found.digest => Decision::UpToDate,
+            // Without its content there is nothing that the tag could move to.
+            TargetState::Present(_) if may_move && graph.is_some() => Decision::Move,
             TargetState::Present(_) => Decision::Conflict,
             TargetState::NotReadable(cause) => {
                 self.remark(RemarkKind::TargetNotReadable, format!("target not readable: {}", cause.message));
@@ -110,14 +159,35 @@ impl Item {
             self.remark(RemarkKind::PlatformsLeftOut, message);
             self.derived = Some(derived.manifest);
         }
-        if decision == Decision::Copy {
+        if matches!(decision, Decision::Copy | Decision::Move) {
             self.graph = graph;
         }
         decision
     }
 
+    fn weigh_platforms(&mut self, policy: &Policy, entry: &Entry, platforms: Platforms) {
+        if !matches!(self.decision, Decision::Copy | Decision::Move | Decision::UpToDate) {
+            return;
+        }
+        let available = match platforms {
+            Platforms::Artifact => return,
+            Platforms::Blocked(cause) => {
+                self.decision = Decision::Blocked(cause);
+                return;
+            }
+            Platforms::Known(available) => available,
+            // The target has it, and the source is not there to be asked.
+            Platforms::NotAsked if self.decision == Decision::UpToDate => return,
+            // Nothing goes there of which nobody knows that it may.
+            Platforms::NotAsked => Vec::new(),
+        };
+        if let Err(refusal) = policy.accepts_platforms(&available, self.derived.is_some()) {
+            self.decision = Decision::Blocked(violation(entry, &refusal));
+        }
+    }
+
     fn weigh_companions(&mut self, signatures: Signatures, companions: Companions) {
-        if !matches!(self.decision, Decision::Copy | Decision::UpToDate) {
+        if !matches!(self.decision, Decision::Copy | Decision::Move | Decision::UpToDate) {
             return;
         }
         match companions {
@@ -131,6 +201,14 @@ impl Item {
             }
             Companions::Blocked(cause) => self.decision = Decision::Blocked(cause),
             Companions::Found(companions) => {
+                for gone in companions.iter().filter(|companion| companion.standing == Standing::Gone) {
+                    let message = format!(
+                        "the source lists the {} {} and does not have it; it cannot be copied",
+                        gone.kind.word(),
+                        gone.digest
+                    );
+                    self.remark(RemarkKind::CompanionGone, message);
+                }
                 if signatures == Signatures::Require
                     && let Some(cause) = self.unsigned(&companions)
                 {
@@ -151,7 +229,9 @@ impl Item {
     fn unsigned(&self, companions: &[Companion]) -> Option<Cause> {
         let digest = self.digest.as_ref()?;
         let signs = |companion: &Companion| {
-            companion.kind == CompanionKind::Signature && companion.subject == *digest
+            companion.kind == CompanionKind::Signature
+                && companion.subject == *digest
+                && companion.standing != Standing::Gone
         };
         if companions.iter().any(signs) {
             return None;
@@ -198,7 +278,7 @@ impl Moves {
     }
 
     fn bytes_of(&mut self, item: &Item) -> u64 {
-        if !matches!(item.decision, Decision::Copy | Decision::Companions) {
+        if !matches!(item.decision, Decision::Copy | Decision::Companions | Decision::Move) {
             return 0;
         }
         let companions = item.companions.iter().flatten().filter_map(|companion| companion.graph.as_ref());
@@ -214,8 +294,8 @@ impl Moves {
 }
 
 /// What was decided to be at the target, and nothing of how the target stands: SHA-256 of the canonical
-/// JSON (RFC 8785) of the entries, sorted by target.
-fn digest(config: &Config, items: &[Item]) -> Digest {
+/// JSON (RFC 8785) of the entries, sorted by target, and of the policy's digest.
+fn digest(config: &Config, policy: &Policy, items: &[Item]) -> Digest {
     let mut entries: Vec<_> = config
         .entries
         .iter()
@@ -231,7 +311,7 @@ fn digest(config: &Config, items: &[Item]) -> Digest {
         })
         .collect();
     entries.sort_by(|one, other| one["target"].as_str().cmp(&other["target"].as_str()));
-    let document = json!({ "entries": entries, "policy": null });
+    let document = json!({ "entries": entries, "policy": policy.digest().map(|digest| digest.to_string()) });
     // Strings, lists and null: this always has a canonical form.
     Digest::sha256(&serde_json_canonicalizer::to_vec(&document).unwrap_or_default())
 }

@@ -25,8 +25,8 @@ pub struct Observation {
     pub target: TargetState,
     /// What the image that belongs at the target is, as far as it was looked at.
     pub media_type: Option<MediaType>,
-    /// What it runs on, as far as it was looked at.
-    pub platforms: Vec<Platform>,
+    /// What it runs on.
+    pub platforms: Platforms,
     /// All its content, from whichever side it was read; there at least if the target lacks it.
     pub graph: Option<Arc<Graph>>,
     /// What belongs to the image, as far as the source could be asked.
@@ -76,6 +76,19 @@ pub enum TargetState {
     /// The credentials do not allow to look, and the run only plans.
     NotReadable(Cause),
     /// Nobody knows.
+    Blocked(Cause),
+}
+
+/// What an entry's image runs on.
+#[derive(Debug, Clone)]
+pub enum Platforms {
+    /// Nobody looked: no required platform depends on it, or the image itself is a conflict, gone or blocked.
+    NotAsked,
+    /// On nothing: it is an artifact.
+    Artifact,
+    /// On these, as the index says, or the configuration of a single image.
+    Known(Vec<Platform>),
+    /// A look-up failed. This is never "on nothing".
     Blocked(Cause),
 }
 

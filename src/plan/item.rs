@@ -101,7 +101,11 @@ impl Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: failed to {} {}: {}", self.side.word(), self.operation, self.reference, self.message)
+        let what = match self.kind {
+            CauseKind::Failure => "failed to",
+            CauseKind::Policy => "the policy does not allow to",
+        };
+        write!(f, "{}: {what} {} {}: {}", self.side.word(), self.operation, self.reference, self.message)
     }
 }
 
@@ -158,6 +162,8 @@ pub enum RemarkKind {
     CompanionsSkipped,
     /// A companion's tag at the target has other content.
     CompanionConflict,
+    /// A companion that the source lists and does not have.
+    CompanionGone,
 }
 
 impl RemarkKind {
@@ -171,6 +177,7 @@ impl RemarkKind {
             Self::ForeignLayer => "foreign-layer",
             Self::CompanionsSkipped => "companions-skipped",
             Self::CompanionConflict => "companion-conflict",
+            Self::CompanionGone => "companion-gone",
         }
     }
 }

@@ -9,9 +9,11 @@ mod inventory;
 mod item;
 mod outcome;
 
-pub use decide::plan;
+pub use decide::{forbidden, may_move, plan};
 pub use graph::{Companion, CompanionKind, CompanionPlace, Graph, Node, Standing};
-pub use inventory::{Companions, Derived, Found, Inventory, Observation, SourceState, TargetState};
+pub use inventory::{
+    Companions, Derived, Found, Inventory, Observation, Platforms, SourceState, TargetState,
+};
 pub use item::{Cause, CauseKind, Decision, Item, Remark, RemarkKind, Side};
 pub use outcome::{Outcome, Proof, Result, Transfer};
 

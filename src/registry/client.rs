@@ -21,32 +21,11 @@ use super::answer::{Answer, Sender};
 use super::auth::{Auth, Scope};
 use super::error::unreachable;
 use super::redact::Secrets;
-use super::retry::{RetryPolicy, is_transient, retry_after};
+use super::retry::{Patience, RetryPolicy, is_transient, retry_after};
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
 const REDIRECTS: usize = 5;
-
-/// How long a registry may be silent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// Until a connection stands.
-    pub connect: Duration,
-    /// Until an answer begins, and between two pieces of a body, in either direction.
-    pub idle: Duration,
-    /// Until the answer to an upload begins, after its last byte: registries check and store it then.
-    pub commit: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            idle: Duration::from_secs(30),
-            commit: Duration::from_secs(300),
-        }
-    }
-}
 
 /// What was sent, for reports.
 #[derive(Debug, Default)]
@@ -309,7 +288,10 @@ impl Client {
     ) -> Result<reqwest::Response, StoreError> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
         match timeout(patience, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => {
+                self.log(call, &response);
+                Ok(response)
+            }
             Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.name_of(url), &error)),
             Err(_) => Err(self.silent(call, url, patience)),
         }
@@ -330,17 +312,21 @@ impl Client {
             let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
             seen.fetch_add(length, Ordering::Relaxed);
         });
-        let send = request
-            .header(CONTENT_LENGTH, size)
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .body(reqwest::Body::wrap_stream(body))
-            .send();
+        // These take the place of what a request without a body says. With two lengths the body would be sent
+        // in HTTP's own chunks, which not every registry takes.
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, size.into());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let send = request.headers(headers).body(reqwest::Body::wrap_stream(body)).send();
         tokio::pin!(send);
         let mut before = 0;
         loop {
             let patience = if before < size { self.patience.idle * 2 } else { self.patience.commit };
             match timeout(patience, &mut send).await {
-                Ok(Ok(response)) => return Ok(response),
+                Ok(Ok(response)) => {
+                    self.log(call, &response);
+                    return Ok(response);
+                }
                 Ok(Err(error)) => {
                     let host = self.name_of(&call.url);
                     return Err(unreachable(call.operation, &call.reference, &host, &error));
@@ -351,6 +337,12 @@ impl Client {
                 Err(_) => return Err(self.silent(call, &call.url, patience)),
             }
         }
+    }
+
+    /// The query stays out: registries put keys of their own into it.
+    fn log(&self, call: &Call, response: &reqwest::Response) {
+        let path = response.url().path();
+        tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());
     }
 
     fn silent(&self, call: &Call, url: &Url, patience: Duration) -> StoreError {

@@ -66,6 +66,15 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// A token that the registry itself takes, as `gcloud auth print-access-token` gives one.
+    pub fn bearer(token: &str) -> Result<Self, CredentialError> {
+        let token = token.trim();
+        if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(CredentialError::Token);
+        }
+        Ok(Self::Bearer(Secret::new(token)))
+    }
+
     /// A Google Cloud service account key, which registries take as the password of `_json_key`.
     pub fn from_json_key(text: &str) -> Result<Self, CredentialError> {
         #[derive(Deserialize)]
@@ -107,6 +116,9 @@ pub enum CredentialError {
         /// What it did.
         problem: String,
     },
+    /// Not a token.
+    #[error("the access token has a blank, a line break or another character that no token has")]
+    Token,
     /// Not a JSON key of Google Cloud.
     #[error("this is not a Google Cloud JSON key: {0}")]
     JsonKey(String),

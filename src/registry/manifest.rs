@@ -11,7 +11,9 @@ use super::client::{Body, Call};
 use super::error::PUSH_MANIFEST;
 use super::link::next_page;
 use super::{ReadWrite, Remote};
-use crate::oci::{Descriptor, Digest, ManifestRef, MediaType, RawManifest, Repository, Tag};
+use crate::oci::{
+    Descriptor, Digest, Manifest, ManifestError, ManifestRef, MediaType, RawManifest, Repository, Tag,
+};
 use crate::store::{
     BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
 };
@@ -57,7 +59,17 @@ impl<A> Remote<A> {
             }
             _ => return Err(answer.into_error().await),
         }
-        let media_type = media_type(&answer);
+        let served = media_type(&answer);
+        if served.is_schema1() {
+            // Its digest leaves its signatures out, so that it could not be checked either.
+            let message = ManifestError::Schema1.to_string();
+            return Err(StoreError::new(
+                call.operation,
+                call.reference,
+                StoreErrorKind::Unsupported,
+                message,
+            ));
+        }
         let stated = stated_digest(&answer);
         // A tag's digest is what the registry states, if its algorithm is another than ours.
         let expected = reference.digest().or(stated.as_ref());
@@ -67,6 +79,10 @@ impl<A> Remote<A> {
             let message = format!("the registry sent a manifest with the digest {digest}");
             return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
         }
+        // Where the answer does not say what it is, the document does.
+        let stated = || Manifest::parse(&bytes, &served).map(|parsed| parsed.media_type);
+        let media_type =
+            if served.is_manifest() { served } else { stated().unwrap_or_else(|_| served.clone()) };
         Ok(Some(RawManifest { digest, media_type, bytes }))
     }
 
@@ -216,7 +232,7 @@ impl Remote<ReadWrite> {
         if !answer.status.is_success() {
             return Err(answer.into_error().await);
         }
-        if let Some(stored) = stated_digest(&answer).filter(|stored| *stored != manifest.digest) {
+        if let Some(stored) = stated_digest(&answer).filter(|stored| !manifest.has_digest(stored)) {
             let message = format!("the registry stored it under another digest, {stored}");
             return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
         }

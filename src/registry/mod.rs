@@ -25,9 +25,9 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use url::Url;
 
-pub use client::{Patience, Traffic};
+pub use client::Traffic;
 pub use credentials::{Credential, CredentialError, Credentials, Helpers, Secret};
-pub use retry::RetryPolicy;
+pub use retry::{Patience, RetryPolicy};
 
 use crate::oci::{DEFAULT_REGISTRY, Registry, Repository};
 use auth::{Auth, Scope};

@@ -220,7 +220,9 @@ impl Remote<ReadWrite> {
         let _alone = lock.lock().await;
         let reference = ManifestRef::Tag(tag);
         for _ in 0..MERGE_TRIES {
+            // Some registries resolve such a tag to the subject itself.
             let current = self.get_manifest(repository, &reference).await?;
+            let current = current.filter(|index| index.digest != *subject);
             if current.as_ref().is_some_and(|index| lists(index, referrer)) {
                 return Ok(());
             }

@@ -1,9 +1,31 @@
-//! When a request is tried again, and how long it waits before (RFC 9110, section 10.2.3 "Retry-After").
+//! How long an answer is waited for, when a request is tried again, and how long it waits before (RFC 9110,
+//! section 10.2.3 "Retry-After").
 
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+
+/// How long a registry may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Until an answer begins, and between two pieces of a body, in either direction.
+    pub idle: Duration,
+    /// Until the answer to an upload begins, after its last byte: registries check and store it then.
+    pub commit: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            commit: Duration::from_secs(300),
+        }
+    }
+}
 
 /// How stubborn the client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

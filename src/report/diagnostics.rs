@@ -5,24 +5,35 @@ use std::fmt::Write as _;
 use super::terminal::{Ink, Look};
 use super::text::one_line;
 use super::units::count;
-use crate::config::Diagnostic;
+use crate::config::Fault;
+
+/// More lines than this bury whoever reads them.
+const MOST_LINES: usize = 200;
 
 /// `header`, then a line `file:line:column: message` for each fault, then how many there are.
 ///
 /// The lines are neither wrapped nor coloured within the place, so that editors find their way.
 #[must_use]
-pub fn diagnostics(header: &str, list: &[Diagnostic], look: Look) -> String {
+pub fn diagnostics(header: &str, faults: &[Fault], look: Look) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}", look.paint(Ink::Bad, &one_line(header)));
-    for diagnostic in list {
-        let place = diagnostic.location.to_string();
+    for fault in faults.iter().take(MOST_LINES) {
+        let message = one_line(&fault.message);
+        let Some(location) = &fault.location else {
+            let _ = writeln!(text, "{message}");
+            continue;
+        };
+        let place = location.to_string();
         let place = one_line(&place);
         // A runner takes a line that begins with `::` for a command.
         let guard = if place.trim_start().starts_with("::") { "./" } else { "" };
         let place = look.paint(Ink::Strong, &format!("{guard}{}", place.trim_start()));
-        let _ = writeln!(text, "{place}: {}", one_line(&diagnostic.message));
+        let _ = writeln!(text, "{place}: {message}");
     }
-    let _ = writeln!(text, "{}", look.paint(Ink::Quiet, &count(list.len() as u64, "error", "errors")));
+    if faults.len() > MOST_LINES {
+        let _ = writeln!(text, "… and {} more", faults.len() - MOST_LINES);
+    }
+    let _ = writeln!(text, "{}", look.paint(Ink::Quiet, &count(faults.len() as u64, "error", "errors")));
     text
 }
 
@@ -34,7 +45,7 @@ mod tests {
     #[test]
     fn faults_are_lines_that_editors_understand() {
         let fault =
-            |line, message: &str| Diagnostic { location: location(line), message: message.to_owned() };
+            |line, message: &str| Fault { location: Some(location(line)), message: message.to_owned() };
         let list = [
             fault(3, "`tage` is not a key of an image; did you mean `tag`?"),
             fault(9, "\u{1b}[2J\n::error::x"),
@@ -51,8 +62,9 @@ mod tests {
     /// A file's name is the only text from outside that begins a line.
     #[test]
     fn a_files_name_is_no_workflow_command() {
-        let mut fault = Diagnostic { location: location(1), message: "m".to_owned() };
-        fault.location.file = "::error::x".into();
+        let mut place = location(1);
+        place.file = "::error::x".into();
+        let fault = Fault { location: Some(place), message: "m".to_owned() };
         let text = diagnostics("h", &[fault], Look::default());
         assert!(!text.lines().any(|line| line.trim_start().starts_with("::")), "{text}");
     }

@@ -38,10 +38,11 @@ impl Advice {
 }
 
 impl Entry<'_> {
-    /// Why the entry is a conflict, blocked or failed, and what to do about it. `None` for all others.
+    /// Why the entry is a conflict, blocked or failed, and what to do about it; from where to where a tag
+    /// moves. `None` for all others.
     #[must_use]
     pub fn explanation(&self) -> Option<Explanation> {
-        if !self.status().needs_someone() {
+        if !self.status().needs_someone() && !self.status().moves() {
             return None;
         }
         let item = self.item;
@@ -52,6 +53,7 @@ impl Entry<'_> {
         };
         match self.status() {
             Status::Conflict => self.explain_conflict(&mut explanation),
+            Status::Move | Status::Moved => self.explain_move(&mut explanation),
             status => {
                 explanation.story.extend(self.cause().map(cause_sentence));
                 explanation.advice.push(Advice::say(match (status, self.mode) {
@@ -64,11 +66,24 @@ impl Entry<'_> {
         Some(explanation)
     }
 
+    fn explain_move(&self, explanation: &mut Explanation) {
+        let (before, after) = match self.status() {
+            Status::Moved => ("had", "has"),
+            _ => ("has", "gets"),
+        };
+        let digests = [(before, &self.item.target_digest), (after, &self.item.digest)];
+        for (label, digest) in digests {
+            explanation.facts.extend(digest.iter().map(|digest| (label, digest.to_string())));
+        }
+        explanation.story.push("The policy lets this tag move: its `mutableTags` name it.".to_owned());
+    }
+
     fn explain_conflict(&self, explanation: &mut Explanation) {
         let item = self.item;
         let tag_differs = item.target_digest.is_some() && item.target_digest != item.digest;
         if let Some(found) = &item.target_digest {
-            explanation.facts.push(("has", found.to_string()));
+            let label = if item.decision == Decision::Move { "had" } else { "has" };
+            explanation.facts.push((label, found.to_string()));
         }
         if let Some(wanted) = &item.digest {
             explanation.facts.push(("wants", wanted.to_string()));
@@ -89,6 +104,11 @@ impl Entry<'_> {
         }
         let differing = item.companions.iter().flatten().filter_map(differing_companion);
         explanation.story.extend(differing);
+        if item.decision == Decision::Move {
+            let sentence = "The next run looks again, and moves the tag if it still has to move.";
+            explanation.advice.push(Advice::say(sentence));
+            return;
+        }
         explanation.advice.push(Advice::write(
             "To have the new content, give the entry a new tag:",
             format!("tag: \"{}\"", next_tag(&item.target.tag)),

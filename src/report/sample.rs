@@ -78,7 +78,7 @@ pub(super) fn companion(kind: CompanionKind, format: &str, count: usize, subject
         CompanionKind::Sbom | CompanionKind::Other => ".sbom",
     };
     let place = match format {
-        "cosign" => CompanionPlace::Tag(Tag::cosign(&subject, suffix)),
+        "cosign" => CompanionPlace::Tag(Tag::cosign(&subject, suffix).expect("a tag")),
         _ => CompanionPlace::Referrer,
     };
     let node = Node {

@@ -131,6 +131,12 @@ impl Status {
         matches!(self, Self::Conflict | Self::Failed | Self::Blocked)
     }
 
+    /// Whether a tag moves, or would in a plan.
+    #[must_use]
+    pub const fn moves(self) -> bool {
+        matches!(self, Self::Move | Self::Moved)
+    }
+
     /// Whether the next run has to do it.
     #[must_use]
     pub const fn waits(self) -> bool {

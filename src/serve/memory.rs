@@ -367,3 +367,82 @@ impl Upload for MemoryUpload {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::BlobOrigin;
+
+    const IF_MISSING: Push<'static> = Push::IfMissing { mount_from: None };
+
+    struct Origin(&'static [u8]);
+
+    #[async_trait]
+    impl BlobOrigin for Origin {
+        async fn open(&self) -> Result<BlobStream, StoreError> {
+            let piece = Bytes::from_static(self.0);
+            Ok(Box::pin(futures::stream::iter([Ok(piece)])))
+        }
+    }
+
+    fn repository(name: &str) -> Repository {
+        name.parse().expect("a repository")
+    }
+
+    fn blob(bytes: &[u8]) -> Descriptor {
+        Descriptor::new(MediaType::OCI_LAYER, Digest::sha256(bytes), bytes.len() as u64)
+    }
+
+    #[tokio::test]
+    async fn a_repository_has_what_was_put_into_it_and_nothing_else() {
+        let memory = Memory::new();
+        let (a, b) = (repository("a"), repository("b"));
+        let layer = blob(b"layer");
+        let wrong = memory.push_blob(&a, &layer, IF_MISSING, &Origin(b"lay3r")).await.expect_err("refused");
+        assert_eq!(wrong.kind, StoreErrorKind::Corrupt);
+        assert!(!memory.has_blob(&a, &layer).await.expect("read"));
+
+        let placed = memory
+            .push_blob(&a, &layer, Push::IfMissing { mount_from: Some(&b) }, &Origin(b"layer"))
+            .await
+            .expect("pushed");
+        assert_eq!(placed, Placed::Uploaded);
+        assert!(!memory.has_blob(&b, &layer).await.expect("read"));
+        let placed = memory
+            .push_blob(&b, &layer, Push::IfMissing { mount_from: Some(&a) }, &Origin(b""))
+            .await
+            .expect("mounted");
+        assert_eq!(placed, Placed::Mounted);
+        assert!(memory.has_blob(&b, &layer).await.expect("read"));
+        assert!(memory.delete_blob(&a, &layer.digest).await.expect("deleted"));
+        assert!(memory.has_blob(&b, &layer).await.expect("read"));
+    }
+
+    #[tokio::test]
+    async fn a_manifest_needs_its_content_in_the_same_repository() {
+        let memory = Memory::new();
+        let config = memory.put_blob(&repository("a"), MediaType::OCI_CONFIG, "{}");
+        let document = serde_json::json!({ "schemaVersion": 2, "config": config, "layers": null });
+        let manifest = RawManifest::new(MediaType::OCI_MANIFEST, document.to_string());
+        let v1 = ManifestRef::Tag("v1".parse().expect("a tag"));
+        memory.push_manifest(&repository("a"), &v1, &manifest).await.expect("pushed");
+        let error = memory.push_manifest(&repository("b"), &v1, &manifest).await.expect_err("refused");
+        assert_eq!(error.kind, StoreErrorKind::ContentUnknown);
+        // As a cache would, whoever fills the store can do without.
+        memory.put_manifest(&repository("b"), &v1, &manifest);
+        assert_eq!(memory.resolve(&repository("b"), &v1).await.expect("read"), Some(manifest.descriptor()));
+    }
+
+    #[test]
+    fn a_range_can_lie_across_pieces() {
+        let mut pieces = Pieces::default();
+        for piece in [&b"012"[..], b"", b"345", b"6789"] {
+            pieces.push(Bytes::from_static(piece));
+        }
+        for (range, expected) in
+            [(0..10, "0123456789"), (2..7, "23456"), (3..6, "345"), (4..4, ""), (9..10, "9")]
+        {
+            assert_eq!(pieces.range(&range).concat(), expected.as_bytes());
+        }
+    }
+}

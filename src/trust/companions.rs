@@ -109,7 +109,7 @@ impl Search<'_> {
         suffix: &str,
         kind: CompanionKind,
     ) -> Result<Option<Companion>, Cause> {
-        let tag = Tag::cosign(subject, suffix);
+        let Some(tag) = Tag::cosign(subject, suffix) else { return Ok(None) };
         if self.tags.as_ref().is_some_and(|tags| !tags.contains(&tag)) {
             return Ok(None);
         }
@@ -202,7 +202,9 @@ impl Search<'_> {
             return Ok(Some(companion));
         }
         let Some(manifest) = self.fetch(&listed.digest).await? else {
-            companion.standing = Standing::Gone;
+            if !is_present {
+                companion.standing = Standing::Gone;
+            }
             return Ok(Some(companion));
         };
         let parsed = manifest.parse().map_err(|error| self.unreadable(&manifest, &error))?;
@@ -253,13 +255,12 @@ fn compare(kind: CompanionKind, source: &Manifest, target: &RawManifest) -> Stan
         return differs;
     }
     let Ok(parsed) = target.parse() else { return differs };
-    let layers = |manifest: &Manifest| -> HashSet<Digest> {
-        manifest.layers().iter().map(|layer| layer.digest.clone()).collect()
-    };
-    let (ours, theirs) = (layers(&parsed), layers(source));
-    if ours.is_superset(&theirs) {
+    // The payload of all signatures of an image can be the same; what differs is in the annotations.
+    let has_all =
+        |one: &Manifest, other: &Manifest| other.layers().iter().all(|layer| one.layers().contains(layer));
+    if has_all(&parsed, source) {
         Standing::Present
-    } else if ours.is_subset(&theirs) {
+    } else if has_all(source, &parsed) {
         Standing::Grows { from: target.digest.clone() }
     } else {
         differs

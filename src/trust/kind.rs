@@ -36,11 +36,10 @@ pub(super) fn of_referrer(
 }
 
 fn of_bundle(annotations: &BTreeMap<String, String>) -> Option<CompanionKind> {
-    match annotations.get(BUNDLE_CONTENT)?.as_str() {
-        "message-signature" => Some(CompanionKind::Signature),
-        _ if annotations.get(BUNDLE_PREDICATE).is_some_and(|text| text == COSIGN_SIGN) => {
-            Some(CompanionKind::Signature)
-        }
+    let text = |key| annotations.get(key).map(String::as_str);
+    match (text(BUNDLE_CONTENT), text(BUNDLE_PREDICATE)) {
+        (None, None) => None,
+        (Some("message-signature"), _) | (_, Some(COSIGN_SIGN)) => Some(CompanionKind::Signature),
         _ => Some(CompanionKind::Attestation),
     }
 }
@@ -87,5 +86,6 @@ mod tests {
         check(&[dsse], Some(CompanionKind::Attestation));
         check(&[dsse, (BUNDLE_PREDICATE, COSIGN_SIGN)], Some(CompanionKind::Signature));
         check(&[dsse, provenance], Some(CompanionKind::Attestation));
+        check(&[(BUNDLE_PREDICATE, COSIGN_SIGN)], Some(CompanionKind::Signature));
     }
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from client import OCI_MANIFEST, digest_of
 from content import CREATED, OCI_CONFIG, OCI_LAYER
 from harness import check, check_equal
-from registries import DockerRegistry, Olareg
+from registries import DockerRegistry, Zot
 from syncer import Syncer, check_outcomes
 
 CASES = 11
@@ -28,10 +28,10 @@ def run(book, workplace):
     debian = Debian(workplace)
     for suite in SUITES:
         book.case(f"{suite}: bootstrap two layers", debian.bootstrap, suite)
-    with DockerRegistry(workplace) as first, Olareg(workplace) as second, DockerRegistry(workplace) as third:
+    with DockerRegistry(workplace) as first, Zot(workplace) as second, DockerRegistry(workplace) as third:
         book.case("push to the source", debian.push, first)
-        book.case("sync from docker-registry to olareg", debian.sync, first, second, "")
-        book.case("sync on from olareg to docker-registry", debian.sync, second, third, debian.path(first))
+        book.case("sync from docker-registry to zot", debian.sync, first, second, "")
+        book.case("sync on from zot to docker-registry", debian.sync, second, third, debian.path(first))
         for suite in SUITES:
             book.case(f"{suite}: whole and equal after both hops", debian.equal, suite, first, second, third)
             layout = workplace.fresh_folder("debian") / "layout"

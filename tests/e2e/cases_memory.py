@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from client import OCI_MANIFEST, digest_of
 from content import OCI_CONFIG, OCI_LAYER, image, layer, noise
 from harness import check, check_equal
-from registries import DockerRegistry, Olareg
+from registries import DockerRegistry, Zot
 from syncer import Syncer, check_outcomes
 
-CASES = 3
+PAIRS = ((DockerRegistry, Zot), (Zot, DockerRegistry))
+CASES = 3 * len(PAIRS)
 LIMIT_KIB = 64 * 1024
 LAYER_BYTES = 2 * 1024**3
 IMAGES = 500
@@ -18,12 +19,13 @@ PIECE = 1024 * 1024
 
 
 def run(book, workplace):
-    book.group("memory")
-    memory = Memory(workplace)
-    with DockerRegistry(workplace) as source, Olareg(workplace) as target:
-        book.case("one image with a layer of 2 GiB stays under 64 MiB", memory.huge_layer, source, target)
-        book.case("500 images in one list stay under 64 MiB", memory.many_images, source, target)
-        book.case("the same list with nothing to do stays under 64 MiB", memory.nothing_to_do, source, target)
+    for of_source, of_target in PAIRS:
+        book.group(f"memory {of_source.kind} → {of_target.kind}")
+        memory = Memory(workplace)
+        with of_source(workplace) as source, of_target(workplace) as target:
+            book.case("one image with a layer of 2 GiB stays under 64 MiB", memory.huge_layer, source, target)
+            book.case("500 images in one list stay under 64 MiB", memory.many_images, source, target)
+            book.case("the same list with nothing to do stays under 64 MiB", memory.nothing_to_do, source, target)
 
 
 class Memory:

@@ -115,7 +115,7 @@ class Client:
         check_equal(answer.status, 201, f"upload of {digest} to {self.host}/{repository} {answer.body[:300]}")
 
     def push_manifest(self, repository, reference, data, media_type):
-        """Pushes a manifest; where the registry ignores its subject, adds it to the fallback index."""
+        """Pushes a manifest; where the registry has no referrers API, adds it to the fallback index."""
         headers = {"Content-Type": media_type, "Content-Length": str(len(data))}
         answer = self.request("PUT", f"/v2/{repository}/manifests/{reference}", data, headers)
         if answer.status != 201:
@@ -123,9 +123,13 @@ class Client:
                 f"push of {self.host}/{repository}:{reference}: status {answer.status} {answer.body[:500]}"
             )
         subject = json.loads(data).get("subject")
-        if subject and not answer.headers.get("OCI-Subject"):
+        if subject and not answer.headers.get("OCI-Subject") and not self._has_api(repository, subject["digest"]):
             self._add_to_fallback_index(repository, subject["digest"], data, media_type)
         return digest_of(data)
+
+    def _has_api(self, repository, subject):
+        """Whether there is a referrers API; the repository must exist."""
+        return self.request("GET", f"/v2/{repository}/referrers/{subject}").status == 200
 
     def _add_to_fallback_index(self, repository, subject, data, media_type):
         manifest = json.loads(data)

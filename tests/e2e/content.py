@@ -67,6 +67,12 @@ class Manifest:
         fields = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data)}
         return {**fields, **{name: value for name, value in extra.items() if value is not None}}
 
+    def below(self):
+        """This manifest and all children, of any depth."""
+        yield self
+        for child in self.children:
+            yield from child.below()
+
     def push(self, client, repository, tag=None):
         """Pushes everything below this manifest, then the manifest itself, by tag or by digest."""
         for blob in self.blobs:

@@ -69,6 +69,7 @@ class Corpus:
     """All images, and the number of them that a run must have seen."""
 
     EXPECTED = 82
+    HELD_AT_LEAST = 60
 
     def __init__(self, unused_url):
         """`unused_url` is the address of non-distributable layers: nobody may ever ask there."""
@@ -80,26 +81,22 @@ class Corpus:
         names = [each.name for each in self.images]
         check(len(set(names)) == len(names), "two images of the corpus have the same name")
 
-    def with_referrers(self):
-        """The images for which referrers are expected at image or children."""
-        return [
-            each for each in self.images
-            if any(tag is None for tag, _ in each.companions) or "bundle" in each.cosign
-        ]
-
-    def signed(self, form):
-        """The images that the real cosign signs in this form: "tag" or "bundle"."""
-        return [each for each in self.images if form in each.cosign]
+    def held_by(self, *registries):
+        """The images that all these registries take: at least 60."""
+        held = [each for each in self.images if not any(registry.refuses(each) for registry in registries)]
+        check(len(held) >= self.HELD_AT_LEAST, f"only {len(held)} images are taken")
+        return held
 
     def push(self, registry, signer):
-        """Fills a registry with the corpus and signs what is to be signed."""
+        """Fills a registry with what it takes of the corpus, and signs what is to be signed."""
         by_repository = {}
-        for each in self.images:
+        held = self.held_by(registry)
+        for each in held:
             by_repository.setdefault(each.repository, []).append(each)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda images: _push_images(registry.client, images), by_repository.values()))
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda each: signer.sign(registry, each), self.images))
+            list(pool.map(lambda each: signer.sign(registry, each), held))
 
 
 def _push_images(client, images):
@@ -108,6 +105,18 @@ def _push_images(client, images):
         for tag, companion in each.companions:
             companion.push(client, each.repository, tag)
     client.close()
+
+
+def with_referrers(images):
+    """The images for which referrers are expected at image or children."""
+    return [
+        each for each in images if any(tag is None for tag, _ in each.companions) or "bundle" in each.cosign
+    ]
+
+
+def signed(images, form):
+    """The images that the real cosign signs in this form: "tag", "bundle" or "attestation"."""
+    return [each for each in images if form in each.cosign]
 
 
 def external_images(entries):

@@ -43,9 +43,10 @@ def _short(value, limit=1500):
 class Workplace:
     """The run's folders, environment and processes."""
 
-    def __init__(self, binary, tools):
-        self.binary = Path(binary)
-        self.tools = Path(tools)
+    def __init__(self, binary, tools, oci_client_pull):
+        self.binary = Path(binary).resolve()
+        self.oci_client_pull = Path(oci_client_pull).resolve()
+        self.tools = Path(tools).resolve()
         self.root = Path(tempfile.mkdtemp(prefix="image-syncer-e2e-"))
         self._processes = []
         self._lock = threading.Lock()

@@ -1,4 +1,5 @@
-"""Reading a mirrored image back with the programs that its users have: skopeo, crane, regctl, oras.
+"""Reading a mirrored image back with the programs that its users have: skopeo, crane, regctl, oras, and
+with oci-client, by the program examples/oci-client-pull.rs.
 
 Each reader takes the whole image from the target, children and blobs, and compares the manifest's bytes.
 """
@@ -69,16 +70,26 @@ class Readers:
             self._run("regctl", "image", "copy", "--include-external", reference, f"ocidir://{folder}/layout:read")
             _check_layout(folder / "layout", image)
 
-    def regctl_referrers(self, reference):
+    def oci_client(self, images):
+        """Pulls all of `images` (reference → image) and compares their digests."""
+        said = self._workplace.run([self._workplace.oci_client_pull, *images], timeout=300).text
+        found = {reference: digest for digest, reference in (line.split(" ") for line in said.splitlines())}
+        check_equal(found, {reference: each.root.digest for reference, each in images.items()}, "digests")
+        return f"{len(found)} images"
+
+    def regctl_referrers(self, reference, typed=True):
         """What `regctl artifact list` shows: the set of (digest, artifact type, size)."""
         found = json.loads(self._run("regctl", "artifact", "list", "--format", "{{json .}}", reference).text)
         return {
-            (each["digest"], each.get("artifactType", ""), each["size"])
+            (each["digest"], each.get("artifactType", "") if typed else "", each["size"])
             for each in found.get("descriptors") or []
         }
 
-    def oras_tree(self, reference, *options):
-        """What `oras discover` draws: the set of paths from the image down to each referrer."""
+    def oras_tree(self, reference, typed, *options):
+        """What `oras discover` draws: the set of paths from the image down to each referrer.
+
+        The paths have types and digests in turn; without `typed` the digests only.
+        """
         text = self._run("oras", "discover", "--format", "tree", *options, reference).text
         paths = set()
         above = []
@@ -88,7 +99,7 @@ class Readers:
                 continue
             depth = len(match.group(1)) // 4
             above = above[: depth - 1] + [match.group(2).strip()]
-            paths.add(tuple(above))
+            paths.add(tuple(step for step in above if typed or step.startswith("sha256:")))
         return paths
 
     def _run(self, *arguments):

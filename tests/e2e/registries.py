@@ -1,14 +1,21 @@
 """Registries on free loopback ports, each with its content in a folder of its own.
 
-Two peers take part: Debian's docker-registry 2.8, which has no referrers API, and olareg, which has one and
-refuses a manifest whose blobs or children are missing. Our own `serve` is the third.
+Three peers take part:
+
+- Debian's docker-registry 2.8, which has no referrers API;
+- zot 1.4, which has the API as a release candidate of OCI 1.1 had it: artifact types are those of the config,
+  an index is nobody's referrer. It takes OCI media types only;
+- olareg, which has the API and refuses a manifest whose blobs or children are missing.
+
+Our own `serve` is the fourth.
 """
 
 import http.client
 import json
+import shutil
 import time
 
-from client import Client
+from client import OCI_INDEX, OCI_MANIFEST, Client
 from harness import Failure, free_port
 
 READY_WITHIN = 20
@@ -18,7 +25,8 @@ class Registry:
     """A running registry: `host` for references, `client` for requests of the tests themselves."""
 
     kind = ""
-    has_referrers_api = True
+    # Whether its lists of referrers tell the artifact types that the manifests state.
+    tells_artifact_types = True
 
     def __init__(self, workplace):
         self._workplace = workplace
@@ -56,9 +64,15 @@ class Registry:
         log = self._log.read_text(errors="replace")[-2000:]
         raise Failure(f"{self.kind} at {self.host} did not get ready:\n{log}")
 
+    @classmethod
+    def refuses(cls, image):
+        """Why this registry does not take an image of the corpus; None if it takes it."""
+        return None
+
     def close(self):
         self.client.close()
         self._workplace.stop(self._process)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
         return self
@@ -71,7 +85,6 @@ class DockerRegistry(Registry):
     """Debian's docker-registry, with deletes, and with layers that have `urls`, which it refuses by default."""
 
     kind = "docker-registry"
-    has_referrers_api = False
 
     def _arguments(self):
         settings = {
@@ -89,6 +102,36 @@ class DockerRegistry(Registry):
         configuration = self.folder.with_suffix(".yml")
         configuration.write_text(json.dumps(settings, indent=2))
         return ["docker-registry", "serve", configuration]
+
+
+class Zot(Registry):
+    """zot without deduplication and garbage collection, which would remove what no tag names yet."""
+
+    kind = "zot"
+    tells_artifact_types = False
+
+    def _arguments(self):
+        address, port = self.host.split(":")
+        settings = {
+            "distSpecVersion": "1.1.0",
+            "storage": {"rootDirectory": str(self.folder), "gc": False, "dedupe": False},
+            "http": {"address": address, "port": port},
+            "log": {"level": "error"},
+        }
+        configuration = self.folder.with_suffix(".json")
+        configuration.write_text(json.dumps(settings, indent=2))
+        return ["zot", "serve", configuration]
+
+    @classmethod
+    def refuses(cls, image):
+        manifests = list(image.root.below())
+        if any(each.media_type not in (OCI_INDEX, OCI_MANIFEST) for each in manifests):
+            return "it takes OCI media types only"
+        if any(not blob.held for each in manifests for blob in each.blobs):
+            return "it wants non-distributable layers too"
+        if any(tag is None and each.media_type == OCI_INDEX for tag, each in image.companions):
+            return "it lists no index as a referrer"
+        return None
 
 
 class Olareg(Registry):
@@ -120,6 +163,3 @@ class ServeLayout(Registry):
 
     def _arguments(self):
         return [self._workplace.binary, "serve", "--root", self.folder, "--listen", self.host]
-
-
-PEERS = (DockerRegistry, Olareg)

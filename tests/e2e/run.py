@@ -36,6 +36,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", required=True, help="the image-syncer program")
     parser.add_argument("--tools", required=True, help="the folder that scripts/tools fills")
+    parser.add_argument("--oci-client-pull", required=True, help="the program examples/oci-client-pull.rs")
     parser.add_argument("--full", action="store_true", help="add the long cases")
     parser.add_argument("--only", action="append", help="run only this group (while working on it)")
     options = parser.parse_args()
@@ -51,7 +52,7 @@ def main():
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
 
     started = time.monotonic()
-    workplace = Workplace(options.binary, options.tools)
+    workplace = Workplace(options.binary, options.tools, options.oci_client_pull)
     book = Book()
     give_up_after((FULL_MINUTES if options.full else MINUTES) * 60, workplace, book)
     try:

@@ -12,7 +12,7 @@ class Signer:
 
     def __init__(self, workplace):
         self._workplace = workplace
-        self._folder = workplace.folder("keys")
+        self._folder = workplace.fresh_folder("keys")
         workplace.run(["cosign", "generate-key-pair"], directory=self._folder)
         self._predicate = self._folder / "predicate.json"
         self._predicate.write_text('{"built": "by hand"}\n')
@@ -30,11 +30,11 @@ class Signer:
                         "--type", "custom", "--predicate", self._predicate, reference,
                     )  # fmt: skip
 
-    def sign_reference(self, reference, form):
+    def sign_reference(self, reference, form, annotation="by=hand"):
         """Signs one image in the form "tag" (a .sig tag) or "bundle" (a referrer)."""
         self._cosign(
             "sign", *OFFLINE_SIGN, f"--new-bundle-format={'true' if form == 'bundle' else 'false'}",
-            "--recursive", "--key", "cosign.key", reference,
+            "--recursive", "--annotations", annotation, "--key", "cosign.key", reference,
         )  # fmt: skip
 
     def verify(self, reference, form):

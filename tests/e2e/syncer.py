@@ -29,11 +29,16 @@ class Syncer:
 
     def sync(self, files, prefix, *options, expect=0, timeout=300):
         """Runs a sync to its end; returns target → outcome from the JSON report."""
+        report = self.report(files, prefix, *options, expect=expect, timeout=timeout)
+        return {item["target"]: item["outcome"] for item in report["items"]}
+
+    def report(self, files, prefix, *options, expect=0, timeout=300):
+        """Runs a sync to its end; returns its JSON report."""
         report = self._workplace.fresh_folder("report") / "report.json"
         command = self.command(files, prefix, "--report", str(report), *options)
         self._workplace.run(command, timeout=timeout, expect=(expect,))
         check(report.is_file(), "no report was written")
-        return {item["target"]: item["outcome"] for item in json.loads(report.read_text())["items"]}
+        return json.loads(report.read_text())
 
 
 def check_outcomes(found, targets, outcome):

@@ -1,7 +1,10 @@
 //! Small images, made on the spot and put into a store in memory.
 
-use image_syncer::oci::{Descriptor, ManifestRef, MediaType, Platform, RawManifest, Repository, Tag};
+use image_syncer::oci::{
+    Descriptor, Digest, Digester, ManifestRef, MediaType, Platform, RawManifest, Repository, Tag,
+};
 use image_syncer::serve::Memory;
+use image_syncer::store::{BlobOrigin, BlobStream, Push, StoreError, Target as _};
 use serde_json::{Value, json};
 
 /// A repository's name.
@@ -106,4 +109,51 @@ pub(crate) fn put(
     };
     memory.put_manifest(repository, &reference, &manifest);
     manifest
+}
+
+/// Any text as a manifest, byte for byte.
+pub(crate) fn put_text(
+    memory: &Memory,
+    name: &str,
+    tag: Option<&str>,
+    media_type: MediaType,
+    text: &str,
+) -> RawManifest {
+    let manifest = RawManifest::new(media_type, text.to_owned());
+    let by = tag.map_or_else(|| ManifestRef::Digest(manifest.digest.clone()), reference);
+    memory.put_manifest(&repository(name), &by, &manifest);
+    manifest
+}
+
+/// A blob under its SHA-512 digest.
+pub(crate) fn put_blob_sha512(
+    memory: &Memory,
+    name: &str,
+    media_type: MediaType,
+    bytes: &'static [u8],
+) -> Descriptor {
+    struct Bytes(&'static [u8]);
+
+    #[async_trait::async_trait]
+    impl BlobOrigin for Bytes {
+        async fn open(&self) -> Result<BlobStream, StoreError> {
+            let whole = bytes::Bytes::from_static(self.0);
+            Ok(Box::pin(futures::stream::iter([Ok(whole)])))
+        }
+    }
+
+    let digest = sha512(bytes);
+    let blob = Descriptor::new(media_type, digest, bytes.len() as u64);
+    let repository = repository(name);
+    let origin = Bytes(bytes);
+    let pushed = memory.push_blob(&repository, &blob, Push::Again, &origin);
+    futures::executor::block_on(pushed).expect("a blob");
+    blob
+}
+
+/// The SHA-512 digest of some bytes.
+pub(crate) fn sha512(bytes: &[u8]) -> Digest {
+    let mut digester = Digester::Sha512(Box::default());
+    digester.update(bytes);
+    digester.finish()
 }

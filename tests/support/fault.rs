@@ -177,6 +177,8 @@ fn limited(
             return None;
         }
         if left == 0 {
+            // What came before is to reach the client: a server drops what it has not sent when a body fails.
+            tokio::time::sleep(Duration::from_millis(20)).await;
             return then(()).map(|item| (item, ((pieces, left, true), then)));
         }
         let piece = pieces.next().await?.map_err(std::io::Error::other);

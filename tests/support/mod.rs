@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on says so and ends")]
 
 pub(crate) mod auth;
+pub(crate) mod companions;
 pub(crate) mod content;
 pub(crate) mod fault;
 pub(crate) mod registry;

@@ -1,16 +1,19 @@
 //! A story: images at a source, a list, a target, and what a run makes of them.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use image_syncer::command::sync::Job;
 use image_syncer::config::{self, Config, ListFile, PrefixSources, Signatures};
 use image_syncer::event::Events;
+use image_syncer::oci::{Digest, RawManifest};
 use image_syncer::plan::{Decision, Outcome};
+use image_syncer::policy::{self, Policy};
 use image_syncer::registry::{Credential, Credentials, Patience, RetryPolicy, Settings};
-use image_syncer::report::{Mode, OnTagConflict, Report};
+use image_syncer::report::{Interruption, Mode, OnTagConflict, Report};
 
-use super::registry::TestRegistry;
+use super::registry::{Logged, TestRegistry};
 
 /// Two registries and a list.
 pub(crate) struct Scenario {
@@ -20,7 +23,11 @@ pub(crate) struct Scenario {
     pub(crate) target: TestRegistry,
     /// The list, in YAML; `SOURCE` and `TARGET` stand for the addresses.
     list: String,
+    /// The policy, in YAML; `SOURCE` and `TARGET` stand for the addresses.
+    policy: String,
     signatures: Signatures,
+    /// Where images go, if that is not the registry.
+    layout: Option<PathBuf>,
     /// How registries are reached.
     pub(crate) settings: Settings,
     credentials: Arc<Credentials>,
@@ -53,7 +60,9 @@ impl Scenario {
             source,
             target,
             list: String::new(),
+            policy: String::new(),
             signatures: Signatures::Copy,
+            layout: None,
             settings,
             credentials: Arc::default(),
             target_credential: None,
@@ -71,9 +80,27 @@ impl Scenario {
         self
     }
 
+    /// The operator's policy, in YAML, in the place of any that was there; empty is none.
+    pub(crate) fn policy(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.policy);
+        self
+    }
+
+    /// The same registries, and an empty list.
+    pub(crate) fn other_list(mut self) -> Self {
+        self.list.clear();
+        self
+    }
+
     /// What is done about companions.
     pub(crate) fn signatures(mut self, signatures: Signatures) -> Self {
         self.signatures = signatures;
+        self
+    }
+
+    /// Images go into an image layout folder.
+    pub(crate) fn into_layout(mut self, folder: &Path) -> Self {
+        self.layout = Some(folder.to_owned());
         self
     }
 
@@ -91,21 +118,69 @@ impl Scenario {
 
     /// The target's repository for a repository of the source.
     pub(crate) fn at_target(&self, repository: &str) -> String {
-        format!("mirror/{}/{repository}", self.source.host().replace(':', "_"))
+        let below = format!("{}/{repository}", self.source.host().replace(':', "_"));
+        if self.layout.is_some() { below } else { format!("mirror/{below}") }
     }
 
-    fn config(&self) -> Config {
+    /// The manifest that the target has for a tag of the source.
+    pub(crate) fn mirrored(&self, repository: &str, tag: &str) -> Option<RawManifest> {
+        self.target.manifest(&self.at_target(repository), tag)
+    }
+
+    /// Asserts that the target has an image of the source whole, under its digest: all manifests and all
+    /// blobs, byte for byte.
+    #[track_caller]
+    pub(crate) fn assert_whole(&self, repository: &str, digest: &Digest) {
+        let at = self.at_target(repository);
+        let wanted = self.source.manifest(repository, &digest.to_string()).expect("at the source");
+        assert_eq!(self.target.manifest(&at, &digest.to_string()).as_ref(), Some(&wanted));
+        let parsed = wanted.parse().expect("a manifest");
+        for blob in parsed.blobs() {
+            let bytes = self.target.blob(&at, &blob.digest);
+            assert!(bytes.is_some(), "the blob {} is missing", blob.digest);
+            assert_eq!(bytes, self.source.blob(repository, &blob.digest), "{}", blob.digest);
+        }
+        for child in parsed.children() {
+            self.assert_whole(repository, &child.digest);
+        }
+    }
+
+    /// Runs once more, and asserts that there is nothing to do and that nothing is written.
+    #[track_caller]
+    pub(crate) fn assert_settled(&self) {
+        self.target.clear_log();
+        let told = self.sync();
+        assert!(told.words().iter().all(|word| *word == "up-to-date"), "{}", told.text());
+        assert_eq!(told.exit_code(), 0);
+        let writes: Vec<String> = self.target.writes().iter().map(Logged::line).collect();
+        assert!(writes.is_empty(), "{writes:#?}");
+    }
+
+    fn read_policy(&self) -> Policy {
+        if self.policy.is_empty() {
+            return Policy::default();
+        }
+        let text = self.policy.replace("SOURCE", &self.source.host()).replace("TARGET", &self.target.host());
+        policy::load("policy.yaml", &text).expect("a good policy")
+    }
+
+    fn config(&self, policy: &Policy) -> Config {
         let text = format!("images:\n{}", self.list.replace("SOURCE", &self.source.host()));
         let text = text.replace("TARGET", &self.target.host());
         let list = ListFile { name: "external-images.yaml".into(), text };
-        let prefix = format!("{}/mirror/", self.target.host());
-        let prefix = PrefixSources { policy: None, command_line: Some(&prefix) };
+        let prefix = match &self.layout {
+            Some(folder) => format!("oci:{}/", folder.display()),
+            None => format!("{}/mirror/", self.target.host()),
+        };
+        let prefix = PrefixSources { policy: policy.prefix(), command_line: Some(&prefix) };
         config::load(&[list], prefix, self.signatures).expect("a good list")
     }
 
     fn job(&self, mode: Mode) -> Job {
+        let policy = self.read_policy();
         Job {
-            config: self.config(),
+            config: self.config(&policy),
+            policy,
             mode,
             on_tag_conflict: OnTagConflict::Fail,
             settings: self.settings.clone(),
@@ -125,10 +200,19 @@ impl Scenario {
     }
 
     fn run(&self, mode: Mode) -> Told {
+        self.run_until(mode, std::future::pending())
+    }
+
+    /// Does it, until `stop` says that it must end.
+    pub(crate) fn sync_until(&self, stop: impl Future<Output = Interruption> + Send) -> Told {
+        self.run_until(Mode::Sync, stop)
+    }
+
+    fn run_until(&self, mode: Mode, stop: impl Future<Output = Interruption> + Send) -> Told {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let job = self.job(mode);
-        let report = runtime.block_on(job.run(&Events::ignored(), std::future::pending()));
+        let report = runtime.block_on(job.run(&Events::ignored(), stop));
         Told(report.expect("a report"))
     }
 }
@@ -154,6 +238,11 @@ impl Told {
     /// The exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         self.0.verdict().exit_code()
+    }
+
+    /// An item of the report in JSON.
+    pub(crate) fn item(&self, place: usize) -> serde_json::Value {
+        self.json()["items"][place].clone()
     }
 
     /// The text that a person sees.

@@ -267,7 +267,7 @@ pub struct ProofDocument {
 pub struct RemarkDocument {
     /// What it is about.
     #[schemars(extend("enum" = ["source-gone", "target-not-readable", "platforms-left-out", "foreign-layer",
-        "companions-skipped", "companion-conflict"]))]
+        "companions-skipped", "companion-conflict", "companion-gone"]))]
     pub code: &'static str,
     /// The word.
     pub message: String,

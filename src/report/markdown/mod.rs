@@ -122,6 +122,9 @@ fn table_row(entry: Entry<'_>, prefix: &str) -> String {
         (Status::Conflict, Some(has), Some(wants)) if has != wants => {
             format!("{}<br>≠ {}", code(&has.short()), code(&wants.short()))
         }
+        (Status::Move | Status::Moved, Some(before), Some(after)) => {
+            format!("{}<br>→ {}", code(&before.short()), code(&after.short()))
+        }
         _ => entry.shown_digest().map_or_else(|| "–".to_owned(), |digest| code(&digest.short())),
     };
     format!(
@@ -183,6 +186,9 @@ fn full_digest(entry: Entry<'_>) -> String {
     let mut text = format!("- {}<br>", code(&item.target.to_string()));
     if let Some(digest) = entry.shown_digest() {
         text.push_str(&code(&digest.to_string()));
+    }
+    if let (Some(before), true) = (&item.target_digest, entry.status().moves()) {
+        let _ = write!(text, " in the place of {}", code(&before.to_string()));
     }
     if let (Some(source), true) = (&item.source_digest, item.source_digest != item.digest) {
         let _ = write!(text, " made from {}", code(&source.to_string()));

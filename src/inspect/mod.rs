@@ -3,30 +3,30 @@
 //! Nothing is written here and nothing decided. A sync asks for as little as its decisions need; a plan
 //! also asks for what a reader wants to know.
 
+mod platforms;
+mod source;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt as _};
-use serde::Deserialize;
 
 use crate::config::{Config, Entry, Signatures};
 use crate::event::{Event, Events};
 use crate::fault::cause;
-use crate::oci::{
-    DeriveError, Descriptor, Digest, ManifestRef, Platform, RawManifest, Repository, derive_index,
-};
+use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository};
 use crate::plan::{
-    Cause, Companions, Derived, Found, Graph, Inventory, Observation, Side, SourceState, TargetState,
+    Cause, Companions, Found, Graph, Inventory, Observation, Platforms, Side, SourceState, TargetState,
+    forbidden, may_move,
 };
-use crate::store::{BlobStream, Source, Sources, StoreError, StoreErrorKind, verified};
+use crate::policy::Policy;
+use crate::store::{Source, Sources, StoreError, StoreErrorKind};
 use crate::trust::{Sides, companions};
 use crate::walk::{digests, walk};
+use source::AtSource;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
 const AT_A_TIME: usize = 64;
-
-/// An image configuration is read to learn its platform, and is never larger.
-const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// How much is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +48,11 @@ pub struct Inspection {
 }
 
 /// Looks at all entries' images, on both sides, until `stop` completes.
+///
+/// Nobody is asked for an image whose source the policy does not allow.
 pub async fn inspect(
     config: &Config,
+    policy: &Policy,
     sources: &Sources,
     target: &Arc<dyn Source>,
     depth: Depth,
@@ -59,10 +62,18 @@ pub async fn inspect(
     events.tell(Event::InspectionStarted { entries: config.entries.len() });
     let observations: HashMap<usize, Observation> = stream::iter(config.entries.iter().enumerate())
         .map(|(index, entry)| async move {
-            let look = Look { entry, signatures: config.signatures, target: target.as_ref(), depth };
-            let observation = match sources.get(&entry.source.registry) {
-                Some(source) => look.observe(source.as_ref()).await,
-                None => look.unknown_registry(),
+            let look = Look {
+                entry,
+                signatures: config.signatures,
+                may_move: may_move(config, policy, entry),
+                requires_platforms: policy.requires_platforms(),
+                target: target.as_ref(),
+                depth,
+            };
+            let observation = match (forbidden(policy, entry), sources.get(&entry.source.registry)) {
+                (Some(cause), _) => observation(SourceState::Blocked(cause), TargetState::Absent),
+                (None, Some(source)) => look.observe(source.as_ref()).await,
+                (None, None) => look.unknown_registry(),
             };
             events.tell(Event::Inspected { entry: index });
             (index, observation)
@@ -73,7 +84,7 @@ pub async fn inspect(
         .await;
     let mut inspection = in_order(config, observations);
     if depth == Depth::Full {
-        let present = present_blobs(config, &inspection.inventory, target.as_ref());
+        let present = present_blobs(config, policy, &inspection.inventory, target.as_ref());
         let present = present.take_until(stop).collect().await;
         inspection.inventory.present_blobs = Some(present);
     }
@@ -97,13 +108,17 @@ fn in_order(config: &Config, mut observations: HashMap<usize, Observation>) -> I
 /// Which of the blobs that may have to move the target's repositories have.
 fn present_blobs<'a>(
     config: &'a Config,
+    policy: &'a Policy,
     inventory: &'a Inventory,
     target: &'a dyn Source,
 ) -> impl Stream<Item = (Repository, Digest)> + 'a {
     let mut wanted: HashMap<(&Repository, &Digest), &Descriptor> = HashMap::new();
     for (entry, observation) in config.entries.iter().zip(&inventory.observations) {
-        let image = match observation.target {
-            TargetState::Absent => observation.graph.as_ref(),
+        let image = match (&observation.source, &observation.target) {
+            (_, TargetState::Absent) => observation.graph.as_ref(),
+            (SourceState::Found(found), TargetState::Present(present)) if found.digest != *present => {
+                observation.graph.as_ref().filter(|_| may_move(config, policy, entry))
+            }
             _ => None,
         };
         let companions = match (&observation.companions, &observation.target) {
@@ -133,18 +148,12 @@ fn present_blobs<'a>(
 struct Look<'a> {
     entry: &'a Entry,
     signatures: Signatures,
+    /// Whether the target's tag may move, so that what it would move to matters.
+    may_move: bool,
+    /// Whether it matters what the image runs on.
+    requires_platforms: bool,
     target: &'a dyn Source,
     depth: Depth,
-}
-
-/// What the source has, as it was read.
-enum AtSource {
-    State(SourceState),
-    /// The image's digest, and its manifest if that was read.
-    Image {
-        found: Found,
-        root: Option<RawManifest>,
-    },
 }
 
 impl Look<'_> {
@@ -173,6 +182,7 @@ impl Look<'_> {
     /// where the target has it.
     async fn observe_pinned(self, source: &dyn Source, pinned: &Digest, target: TargetState) -> Observation {
         let found = Found { source_digest: pinned.clone(), digest: pinned.clone(), derived: None };
+        let target = self.by_the_algorithm_of(pinned, target).await;
         match &target {
             TargetState::Blocked(_) => observation(SourceState::NotAsked, target),
             TargetState::Present(present) if present == pinned => {
@@ -180,8 +190,8 @@ impl Look<'_> {
                 self.describe_what_is_there(source, pinned, &mut observation).await;
                 observation
             }
-            TargetState::Present(_) => observation(SourceState::Found(found), target),
-            TargetState::Absent | TargetState::NotReadable(_) => {
+            TargetState::Present(_) if !self.may_move => observation(SourceState::Found(found), target),
+            TargetState::Present(_) | TargetState::Absent | TargetState::NotReadable(_) => {
                 self.observe_image(source, found, None, target).await
             }
         }
@@ -195,6 +205,7 @@ impl Look<'_> {
         target: TargetState,
     ) -> Observation {
         let digest = found.digest.clone();
+        let target = self.by_the_algorithm_of(&digest, target).await;
         let derived = found.derived.as_ref().map(|derived| derived.manifest.clone());
         match &target {
             TargetState::Present(present) if *present == digest => {
@@ -202,33 +213,46 @@ impl Look<'_> {
                 self.describe_what_is_there(source, &digest, &mut observation).await;
                 return observation;
             }
-            TargetState::Present(_) if self.depth == Depth::Needed => {
+            TargetState::Present(_) if self.depth == Depth::Needed && !self.may_move => {
                 return observation(SourceState::Found(found), target);
             }
             TargetState::Blocked(_) => return observation(SourceState::Found(found), target),
             _ => {}
         }
         let repository = &self.entry.source.repository;
+        let is_there = matches!(target, TargetState::Present(_));
+        let conflict = is_there && !self.may_move;
         let root = match derived.or(root) {
             Some(root) => Ok(Some(root)),
             None => source.manifest(repository, &digest.clone().into()).await,
         };
-        let graph = match root {
-            Ok(Some(root)) => walk(source, repository, &root).await,
+        let graph = match &root {
+            Ok(Some(root)) => walk(source, repository, root).await,
+            // The tag of a source that is gone can stay where it is; one that has to move can not.
+            Ok(None) if is_there => {
+                let state =
+                    if conflict { SourceState::Found(found) } else { SourceState::Blocked(self.gone()) };
+                return observation(state, target);
+            }
             Ok(None) => return observation(SourceState::Gone(self.gone()), target),
-            Err(error) => Err(error),
+            Err(error) => Err(error.clone()),
         };
         let graph = match graph {
             Ok(graph) => Arc::new(graph),
+            // A conflict is one whatever the source's image is like.
+            Err(_) if conflict => return observation(SourceState::Found(found), target),
             Err(error) => return observation(SourceState::Blocked(self.blocked(error)), target),
         };
         let subjects = graph.nodes.iter().map(|node| node.digest.clone()).collect();
         let readable = !matches!(target, TargetState::NotReadable(_));
-        let conflict = matches!(target, TargetState::Present(_));
         let mut observation = observation(SourceState::Found(found), target);
         observation.describe(graph);
         if !conflict {
-            observation.companions = self.companions(source, subjects, readable, false).await;
+            if let Ok(Some(root)) = &root {
+                self.note_platforms(source, Side::Source, root, &mut observation).await;
+            }
+            // What a tag moves to can be there already, under another tag.
+            observation.companions = self.companions(source, subjects, readable, is_there).await;
         }
         observation
     }
@@ -240,21 +264,24 @@ impl Look<'_> {
         digest: &Digest,
         observation: &mut Observation,
     ) {
-        if self.depth == Depth::Needed && self.signatures == Signatures::Skip {
+        if self.depth == Depth::Needed && self.signatures == Signatures::Skip && !self.requires_platforms {
             return;
         }
         let repository = &self.entry.target.repository;
         let read = async {
-            let root = self.target.manifest(repository, &digest.clone().into()).await?;
+            let reference = match digest {
+                Digest::Sha256(_) => ManifestRef::Digest(digest.clone()),
+                // Registries know what was pushed under a tag by its SHA-256 digest.
+                Digest::Sha512(_) => ManifestRef::Tag(self.entry.target.tag.clone()),
+            };
+            let root = self.target.manifest(repository, &reference).await?;
             let root = root.ok_or_else(|| {
                 let reference = format!("{}@{digest}", self.entry.target);
                 let message = "the tag is there and its manifest is not";
                 StoreError::new("read manifest", reference, StoreErrorKind::NotFound, message)
             })?;
             observation.media_type = Some(root.media_type.clone());
-            if let Ok(parsed) = root.parse() {
-                observation.platforms = parsed.platforms();
-            }
+            self.note_platforms(self.target, Side::Target, &root, observation).await;
             if self.depth == Depth::Full
                 && let Ok(graph) = walk(self.target, repository, &root).await
             {
@@ -264,7 +291,7 @@ impl Look<'_> {
         };
         observation.companions = match read.await {
             Ok(subjects) => self.companions(source, subjects, true, true).await,
-            Err(error) if self.signatures != Signatures::Skip => {
+            Err(error) if self.signatures != Signatures::Skip || self.requires_platforms => {
                 Companions::Blocked(cause(Side::Target, error))
             }
             Err(_) => Companions::NotAsked,
@@ -307,90 +334,18 @@ impl Look<'_> {
         }
     }
 
-    async fn at_source(self, source: &dyn Source, target: &TargetState) -> AtSource {
-        let read = async {
-            if !self.entry.platforms.is_empty() {
-                return self.some_platforms(source).await;
-            }
-            let (repository, reference) = (&self.entry.source.repository, self.entry.source.manifest_ref());
-            let wants_manifest = matches!(target, TargetState::Absent | TargetState::NotReadable(_));
-            let (found, root) = if wants_manifest {
-                let root = source.manifest(repository, &reference).await?;
-                (root.as_ref().map(RawManifest::descriptor), root)
-            } else {
-                (source.resolve(repository, &reference).await?, None)
-            };
-            let Some(found) = found else { return Ok(AtSource::State(SourceState::Gone(self.gone()))) };
-            if found.media_type.is_schema1() {
-                return Err(self.unsupported(crate::oci::ManifestError::Schema1.to_string()));
-            }
-            let digest = found.digest;
-            Ok(AtSource::Image {
-                found: Found { source_digest: digest.clone(), digest, derived: None },
-                root,
-            })
-        };
-        read.await.unwrap_or_else(|error| AtSource::State(SourceState::Blocked(self.blocked(error))))
-    }
-
-    /// Only some platforms are wanted: the index says which there are, and becomes a smaller one.
-    async fn some_platforms(self, source: &dyn Source) -> Result<AtSource, StoreError> {
-        let repository = &self.entry.source.repository;
-        let reference = match &self.entry.source.digest {
-            Some(digest) => ManifestRef::Digest(digest.clone()),
-            // The tag's digest is remembered, so that whoever asks next gets the same.
-            None => match source.resolve(repository, &self.entry.source.manifest_ref()).await? {
-                Some(descriptor) => ManifestRef::Digest(descriptor.digest),
-                None => return Ok(AtSource::State(SourceState::Gone(self.gone()))),
-            },
-        };
-        let Some(root) = source.manifest(repository, &reference).await? else {
-            return Ok(AtSource::State(SourceState::Gone(self.gone())));
-        };
-        let wanted = &self.entry.platforms;
-        let source_digest = root.digest.clone();
-        let unchanged = |root: RawManifest| AtSource::Image {
-            found: Found {
-                source_digest: source_digest.clone(),
-                digest: source_digest.clone(),
-                derived: None,
-            },
-            root: Some(root),
-        };
-        let parsed = root.parse().map_err(|error| self.unsupported(error.to_string()))?;
-        if !parsed.media_type.is_index() {
-            self.check_single(source, &parsed).await?;
-            return Ok(unchanged(root));
+    /// The target may call the wanted content by the digest of another algorithm: only the content tells.
+    async fn by_the_algorithm_of(self, wanted: &Digest, target: TargetState) -> TargetState {
+        let TargetState::Present(present) = &target else { return target };
+        if present.algorithm() == wanted.algorithm() {
+            return target;
         }
-        let smaller = derive_index(&root, wanted).map_err(|error| self.unsupported(error.to_string()))?;
-        if smaller.digest == source_digest {
-            return Ok(unchanged(root));
+        let there = self.target.manifest(&self.entry.target.repository, &present.clone().into()).await;
+        match there {
+            Ok(Some(there)) if there.has_digest(wanted) => TargetState::Present(wanted.clone()),
+            Ok(_) => target,
+            Err(error) => TargetState::Blocked(cause(Side::Target, error)),
         }
-        let mut left_out = parsed.platforms();
-        left_out.retain(|platform| !wanted.iter().any(|wanted| platform.satisfies(wanted)));
-        let digest = smaller.digest.clone();
-        let derived = Some(Derived { manifest: smaller, left_out });
-        Ok(AtSource::Image { found: Found { source_digest, digest, derived }, root: None })
-    }
-
-    /// A single image passes if its configuration says that it runs on what is wanted.
-    async fn check_single(self, source: &dyn Source, image: &crate::oci::Manifest) -> Result<(), StoreError> {
-        let wanted = &self.entry.platforms;
-        let config = image.blobs().next().filter(|config| config.media_type.is_image_config());
-        let platform = match config {
-            Some(config) => read_platform(source, &self.entry.source.repository, config).await?,
-            None => None,
-        };
-        let available: Vec<Platform> = platform.into_iter().collect();
-        let missing: Vec<Platform> = wanted
-            .iter()
-            .filter(|wanted| !available.iter().any(|platform| platform.satisfies(wanted)))
-            .cloned()
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(self.unsupported(DeriveError::Missing { missing, available }.to_string()))
     }
 
     fn gone(self) -> Cause {
@@ -421,7 +376,7 @@ fn observation(source: SourceState, target: TargetState) -> Observation {
         source,
         target,
         media_type: None,
-        platforms: Vec::new(),
+        platforms: Platforms::NotAsked,
         graph: None,
         companions: Companions::NotAsked,
     }
@@ -430,40 +385,9 @@ fn observation(source: SourceState, target: TargetState) -> Observation {
 impl Observation {
     fn describe(&mut self, graph: Arc<Graph>) {
         self.media_type = Some(graph.root().media_type.clone());
-        self.platforms = graph.platforms();
+        if graph.root().media_type.is_index() {
+            self.platforms = Platforms::Known(graph.platforms());
+        }
         self.graph = Some(graph);
     }
-}
-
-/// What an image's configuration says that it runs on (OCI image-spec, config.md).
-async fn read_platform(
-    source: &dyn Source,
-    repository: &Repository,
-    config: &Descriptor,
-) -> Result<Option<Platform>, StoreError> {
-    #[derive(Deserialize)]
-    struct Configuration {
-        os: Option<String>,
-        architecture: Option<String>,
-        variant: Option<String>,
-    }
-    let reference = format!("{repository}@{}", config.digest);
-    if config.size > CONFIG_LIMIT {
-        let message = format!("an image configuration of {} bytes is not read", config.size);
-        return Err(StoreError::new("read blob", reference, StoreErrorKind::TooLarge, message));
-    }
-    let mut stream: BlobStream = verified(source.blob(repository, config).await?, config, reference);
-    let mut bytes = Vec::new();
-    while let Some(piece) = stream.next().await {
-        bytes.extend_from_slice(&piece?);
-    }
-    let parsed = serde_json::from_slice::<Configuration>(&bytes).ok();
-    Ok(parsed.and_then(|parsed| {
-        Some(Platform {
-            os: parsed.os?,
-            architecture: parsed.architecture?,
-            variant: parsed.variant.filter(|variant| !variant.is_empty()),
-            os_version: None,
-        })
-    }))
 }

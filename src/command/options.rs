@@ -1,0 +1,183 @@
+//! From what was typed to a [`Job`].
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::surroundings::Surroundings;
+use super::sync::Job;
+use crate::cli::{self, RunOptions};
+use crate::config::{self, Faults, PrefixSources, Signatures, TargetPrefix};
+use crate::console;
+use crate::oci::Registry;
+use crate::policy::{self, Policy};
+use crate::registry::{Credential, Credentials, Settings};
+use crate::report::{Format, Look, Mode, OnTagConflict, diagnostics};
+
+/// The most bytes that GitHub takes as a step's summary; a larger one is dropped whole.
+pub(super) const SUMMARY_LIMIT: usize = 1_000_000;
+
+/// Why there is nothing to run.
+#[derive(Debug)]
+pub enum UsageError {
+    /// The lists are not in order.
+    Lists(Faults),
+    /// The policy is not.
+    Policy(Faults),
+    /// An option is not.
+    Option(String),
+}
+
+impl UsageError {
+    /// The error for people at a terminal.
+    #[must_use]
+    pub fn text(&self, look: Look) -> String {
+        match self {
+            Self::Lists(faults) => diagnostics("error: the list cannot be used", faults.as_slice(), look),
+            Self::Policy(faults) => diagnostics("error: the policy cannot be used", faults.as_slice(), look),
+            Self::Option(message) => format!("error: {message}\n"),
+        }
+    }
+}
+
+impl From<Faults> for UsageError {
+    fn from(faults: Faults) -> Self {
+        Self::Lists(faults)
+    }
+}
+
+/// Reads what the options name and puts a job together.
+pub(super) fn job(options: &RunOptions, mode: Mode, surroundings: &Surroundings) -> Result<Job, UsageError> {
+    let signatures = match options.signatures {
+        cli::SignaturesMode::Copy => Signatures::Copy,
+        cli::SignaturesMode::Require => Signatures::Require,
+        cli::SignaturesMode::Skip => Signatures::Skip,
+    };
+    let policy = match &options.policy_file {
+        Some(path) => policy::read(path).map_err(UsageError::Policy)?,
+        None => Policy::default(),
+    };
+    let prefix =
+        PrefixSources { policy: policy.prefix(), command_line: options.target_repo_prefix.as_deref() };
+    let config = config::read(&options.images_files, prefix, signatures)?;
+    let target_credential = target_credential(options, &config.prefix)?;
+    let credentials = match &surroundings.docker_config {
+        Some(path) => Credentials::from_docker_config(path).map_err(|error| option(error.to_string()))?,
+        None => Credentials::anonymous(),
+    };
+    Ok(Job {
+        config,
+        policy,
+        mode,
+        on_tag_conflict: match options.on_tag_conflict {
+            cli::OnTagConflict::Fail => OnTagConflict::Fail,
+            cli::OnTagConflict::Warn => OnTagConflict::Warn,
+        },
+        settings: settings(options)?,
+        credentials: Arc::new(credentials),
+        target_credential,
+    })
+}
+
+fn settings(options: &RunOptions) -> Result<Settings, UsageError> {
+    let registry = |name: &str| name.parse::<Registry>().map_err(|error| option(error.to_string()));
+    let mut endpoints = HashMap::new();
+    for endpoint in &options.endpoints {
+        endpoints.insert(registry(&endpoint.host)?, endpoint.url.clone());
+    }
+    let mut identity = None;
+    if let (Some(certificate), Some(key)) = (&options.client_cert, &options.client_key) {
+        let mut pem = file("--client-cert", certificate)?;
+        pem.push(b'\n');
+        pem.extend(file("--client-key", key)?);
+        identity = Some(pem);
+    }
+    Ok(Settings {
+        endpoints,
+        plain_http: options.plain_http.iter().map(|name| registry(name)).collect::<Result<_, _>>()?,
+        extra_roots: options.ca_file.iter().map(|path| file("--ca-file", path)).collect::<Result<_, _>>()?,
+        identity,
+        concurrency: options.concurrency,
+        deadline: Instant::now().checked_add(options.timeout),
+        ..Settings::default()
+    })
+}
+
+/// The credential that was given for the target's registry itself.
+fn target_credential(options: &RunOptions, prefix: &TargetPrefix) -> Result<Option<Credential>, UsageError> {
+    let credential = match (&options.target_repo_auth_key, &options.access_token) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            return Err(option("--target-repo-auth-key and --access-token are both given; keep one".into()));
+        }
+        (None, Some(token)) => Credential::bearer(token.reveal()),
+        (Some(key), None) => {
+            let key = key.reveal();
+            let text = if key.trim_start().starts_with('{') {
+                key.to_owned()
+            } else {
+                let bytes = file("--target-repo-auth-key", Path::new(key))?;
+                String::from_utf8(bytes)
+                    .map_err(|_| option("--target-repo-auth-key: the file is no text".into()))?
+            };
+            Credential::from_json_key(&text)
+        }
+    };
+    if matches!(prefix, TargetPrefix::Layout { .. }) {
+        return Err(option(
+            "credentials for the target are given, and the target is a folder; leave them out".into(),
+        ));
+    }
+    credential.map(Some).map_err(|error| option(error.to_string()))
+}
+
+fn file(name: &str, path: &Path) -> Result<Vec<u8>, UsageError> {
+    std::fs::read(path).map_err(|error| option(format!("{name}: failed to read {}: {error}", path.display())))
+}
+
+const fn option(message: String) -> UsageError {
+    UsageError::Option(message)
+}
+
+pub(super) const fn format(format: cli::Format) -> Format {
+    match format {
+        cli::Format::Text => Format::Text,
+        cli::Format::Json => Format::Json,
+        cli::Format::Markdown => Format::Markdown,
+    }
+}
+
+pub(super) const fn progress(progress: cli::Progress) -> console::Progress {
+    match progress {
+        cli::Progress::Auto => console::Progress::Auto,
+        cli::Progress::Always => console::Progress::Always,
+        cli::Progress::Never => console::Progress::Never,
+    }
+}
+
+/// Writes a file anew; who reads it sees the old text or the new one, never a part.
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A device or a pipe cannot be replaced, only written.
+    if path.exists() && !path.is_file() {
+        return std::fs::write(path, text);
+    }
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(readable())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn readable() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::Permissions::from_mode(0o644)
+}
+
+/// Appends to a file that may not be there yet, as a GitHub step's summary.
+pub(super) fn append(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+}

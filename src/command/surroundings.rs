@@ -1,0 +1,106 @@
+//! What the process stands in: its environment, its terminal, its signals.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::console::Screen;
+use crate::report::{Interruption, Look};
+
+/// The width of what is no terminal: files, CI logs.
+const PLAIN_WIDTH: usize = 120;
+
+/// The part of the environment that commands look at.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The docker configuration file, whether or not it exists; `None` where there is no home.
+    pub docker_config: Option<PathBuf>,
+    /// Whether standard output is a terminal.
+    pub output_terminal: bool,
+    /// Whether standard error is a terminal.
+    pub error_terminal: bool,
+    /// The terminal's width, if there is one.
+    pub columns: Option<usize>,
+    /// Whether colours are unwelcome (`NO_COLOR`, or `TERM=dumb`).
+    pub plain: bool,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let folder = variable("DOCKER_CONFIG").map(PathBuf::from);
+        let home = variable("HOME").map(|home| PathBuf::from(home).join(".docker"));
+        let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        Self {
+            docker_config: folder.or(home).map(|folder| folder.join("config.json")),
+            output_terminal: std::io::stdout().is_terminal(),
+            error_terminal: std::io::stderr().is_terminal(),
+            columns,
+            plain: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
+        }
+    }
+
+    /// How standard output shows text.
+    #[must_use]
+    pub fn output_look(&self) -> Look {
+        self.look(self.output_terminal)
+    }
+
+    /// How standard error shows text.
+    #[must_use]
+    pub fn error_look(&self) -> Look {
+        self.look(self.error_terminal)
+    }
+
+    fn look(&self, terminal: bool) -> Look {
+        let columns = self.columns.filter(|_| terminal).unwrap_or(PLAIN_WIDTH);
+        Look { columns, colour: terminal && !self.plain }
+    }
+
+    /// Standard error as a place for progress. `logs` says whether logs go there, too.
+    #[must_use]
+    pub fn screen(&self, logs: bool) -> Screen {
+        Screen { terminal: self.error_terminal, shared: logs, look: self.error_look() }
+    }
+
+    /// Starts the log on standard error: warnings, and with `debug` every request.
+    pub fn start_log(&self, debug: bool) {
+        let filter = if debug { "image_syncer=debug" } else { "image_syncer=warn" };
+        // In a process that logs already, the log stays as it is.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(filter))
+            .with_ansi(self.error_terminal && !self.plain)
+            .with_writer(std::io::stderr)
+            .try_init();
+    }
+}
+
+/// Completes when the process is asked to end, or when its time is over.
+pub(super) async fn stop(limit: Option<Duration>) -> Interruption {
+    let time_is_over = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = asked(SignalKind::interrupt()) => Interruption::Interrupt,
+        () = asked(SignalKind::terminate()) => Interruption::Terminate,
+        () = time_is_over => Interruption::TimeLimit,
+    }
+}
+
+async fn asked(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        // Without a handler the signal ends the process by itself.
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,135 @@
+//! The JSON Schema of the policy, for editors and for checks without this program.
+
+/// The JSON Schema (draft 2020-12) of `image-syncer-policy.yaml`.
+pub const POLICY_SCHEMA: &str = include_str!("../../schemas/image-syncer-policy.schema.json");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::policy::file::KEYS;
+
+    const SAMPLE: &str = include_str!("../../image-syncer-policy.yaml.example");
+
+    fn schema() -> Value {
+        serde_json::from_str(POLICY_SCHEMA).expect("JSON")
+    }
+
+    fn is_valid(instance: &Value) -> bool {
+        jsonschema::draft202012::new(&schema()).expect("a schema").is_valid(instance)
+    }
+
+    /// The file's keys are those that the program reads.
+    #[test]
+    fn the_schema_is_current() {
+        let schema = schema();
+        let properties = schema["properties"].as_object().expect("properties");
+        let names: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(names, KEYS.known.iter().copied().collect());
+        for (name, property) in properties {
+            for word in ["title", "description"] {
+                assert!(property[word].is_string(), "{name} has no {word} for editors to show");
+            }
+        }
+    }
+
+    #[test]
+    fn the_sample_is_a_policy_by_the_schema_and_by_the_program() {
+        let instance: Value = serde_saphyr::from_str(SAMPLE).expect("YAML");
+        assert!(is_valid(&instance));
+        let keys: BTreeSet<&str> =
+            instance.as_object().expect("a mapping").keys().map(String::as_str).collect();
+        assert_eq!(keys, KEYS.known.iter().copied().collect(), "the sample shows every key");
+        let policy = crate::policy::load("policy.yaml", SAMPLE).expect("a policy");
+        assert!(policy.warnings().is_empty());
+    }
+
+    /// The schema and the program agree, word for word.
+    #[test]
+    fn the_schema_knows_good_from_bad() {
+        let check = |key: &str, value: &Value, good: bool| {
+            let policy = json!({ key: value });
+            assert_eq!(is_valid(&policy), good, "schema: {policy}");
+            // JSON is YAML.
+            let read = crate::policy::load("policy.yaml", &policy.to_string());
+            assert_eq!(read.is_ok(), good, "program: {policy}: {read:?}");
+        };
+        for good in [
+            "docker.io/library/*",
+            "docker.io/**",
+            "docker.io/org/app",
+            "quay.io/**",
+            "quay.io/a",
+            "**",
+            "**/library/*",
+            "*/library/*",
+            "*.example.com/a/**/b",
+            "localhost/a",
+            "localhost:5000/**",
+            "[::1]:5000/a*",
+        ] {
+            check("allowedSources", &json!([good]), true);
+        }
+        for bad in [
+            "",
+            "alpine",
+            "library/*",
+            "*",
+            "docker.io/alpine",
+            "docker.io/*",
+            "index.docker.io/a/b",
+            "quay.io",
+            "quay.io/",
+            "quay.io/a:1",
+            "quay.io/a@sha256:00",
+            "https://quay.io/**",
+            "Quay.io/**",
+            "quay.io/Org/*",
+            "quay.io/org**",
+            "quay.io/{a,b}",
+            "quay.io/***",
+            "quay.io//a",
+        ] {
+            check("allowedSources", &json!([bad]), false);
+        }
+        for good in
+            ["library/alpine:latest", "a:1", "**:latest", "**:*", "quay.io/*/b:v*", "localhost_5000/a:x"]
+        {
+            check("mutableTags", &json!([good]), true);
+        }
+        for bad in [
+            "",
+            "library/alpine",
+            "a:",
+            ":latest",
+            "localhost:5000/a:x",
+            "a:**",
+            "A:x",
+            "a**:x",
+            "a:.x",
+            "a@b",
+        ] {
+            check("mutableTags", &json!([bad]), false);
+        }
+        for (value, good) in [
+            (json!(["linux/amd64", "linux/arm/v7"]), true),
+            (json!(["amd64"]), false),
+            (json!([]), false),
+            (json!("linux/amd64"), false),
+        ] {
+            check("requirePlatforms", &value, good);
+        }
+        for (value, good) in
+            [("r.example/a/", true), ("oci:out/", true), ("r.example/a", false), ("mirror/", false)]
+        {
+            check("targetRepoPrefix", &json!(value), good);
+        }
+        check("signatures", &json!("require"), false);
+        check("allowedSources", &json!([]), false);
+        check("mutableTags", &json!([]), false);
+        assert!(!is_valid(&json!({})) && !is_valid(&json!([])));
+    }
+}
