@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -11,7 +12,9 @@ use crate::event::Events;
 use crate::fault::cause;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::plan::{Cause, Side};
-use crate::store::{BlobOrigin, BlobStream, Placed, Push, Source, StoreError, Target, verified};
+use crate::store::{
+    BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
+};
 
 /// What a run knows of the target's content: from what it saw there, and from what it put there.
 #[derive(Default)]
@@ -30,11 +33,34 @@ struct Home {
     repository: Mutex<Option<Repository>>,
     /// Held by whoever sends the blob for the first time; the others wait and then mount it.
     first: tokio::sync::Mutex<()>,
+    /// When and where the blob could not be had last, and why.
+    hung: Mutex<Option<Hung>>,
+}
+
+/// A source that did not come to an end with a blob.
+struct Hung {
+    at: Instant,
+    registry: String,
+    cause: Cause,
 }
 
 impl Home {
     fn get(&self) -> Option<Repository> {
         self.repository.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the blob could not be had from the same registry since `came`. If each image that has it tried on
+    /// its own, one after the other, a base layer that hangs would use up the time of all others.
+    fn hung_since(&self, came: Instant, passage: &Passage<'_>, blob: &Descriptor) -> Option<Cause> {
+        let hung = self.hung.lock().unwrap_or_else(PoisonError::into_inner);
+        let hung = hung.as_ref().filter(|hung| hung.at >= came && hung.registry == passage.registry())?;
+        let reference = format!("{}@{}", passage.source_name, blob.digest);
+        Some(Cause { reference, ..hung.cause.clone() })
+    }
+
+    fn note_hung(&self, passage: &Passage<'_>, cause: &Cause) {
+        let hung = Hung { at: Instant::now(), registry: passage.registry().to_owned(), cause: cause.clone() };
+        *self.hung.lock().unwrap_or_else(PoisonError::into_inner) = Some(hung);
     }
 
     fn set(&self, repository: &Repository) {
@@ -75,16 +101,33 @@ impl Ledger {
 
     async fn place_first(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
         let home = self.home(&blob.digest);
+        let came = Instant::now();
         if home.get().is_none() {
             let _first = home.first.lock().await;
             if home.get().is_none() {
-                let mount_from = passage.same_registry.then_some(passage.from);
-                let placed = passage.push(blob, Push::IfMissing { mount_from }).await?;
-                home.set(passage.to);
-                return Ok(placed);
+                if let Some(cause) = home.hung_since(came, &passage, blob) {
+                    return Err(cause);
+                }
+                return Self::send_first(passage, blob, &home).await;
             }
         }
         passage.push(blob, Push::IfMissing { mount_from: home.get().as_ref() }).await
+    }
+
+    async fn send_first(passage: Passage<'_>, blob: &Descriptor, home: &Home) -> Result<Placed, Cause> {
+        let mount_from = passage.same_registry.then_some(passage.from);
+        match passage.try_push(blob, Push::IfMissing { mount_from }).await {
+            Ok(placed) => {
+                home.set(passage.to);
+                Ok(placed)
+            }
+            Err(failed) => {
+                if failed.source_hangs {
+                    home.note_hung(&passage, &failed.cause);
+                }
+                Err(failed.cause)
+            }
+        }
     }
 
     fn home(&self, digest: &Digest) -> Arc<Home> {
@@ -105,18 +148,36 @@ impl Ledger {
     }
 }
 
+/// A blob that did not arrive.
+struct Failed {
+    cause: Cause,
+    /// Whether it is the source that cannot be reached, is silent or breaks off.
+    source_hangs: bool,
+}
+
 impl Passage<'_> {
     /// Sees to it that the target has the blob. A failure is put on the side that failed.
     pub(super) async fn push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Cause> {
+        self.try_push(blob, push).await.map_err(|failed| failed.cause)
+    }
+
+    async fn try_push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Failed> {
         let origin = Origin { passage: self, blob, failure: Arc::default() };
         let placed = self.target.push_blob(self.to, blob, push, &origin).await;
         placed.map_err(|error| {
             let failure = origin.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-            match failure {
+            let source_hangs =
+                failure.as_ref().is_some_and(|error| error.kind == StoreErrorKind::Unavailable);
+            let cause = match failure {
                 Some(error) => cause(Side::Source, error),
                 None => cause(Side::Target, error),
-            }
+            };
+            Failed { cause, source_hangs }
         })
+    }
+
+    fn registry(&self) -> &str {
+        self.source_name.split('/').next().unwrap_or_default()
     }
 }
 

@@ -56,7 +56,7 @@ fn a_blob_that_always_breaks_off() {
 
 #[test]
 fn a_blob_that_stalls() {
-    let ambush = layer(|| Fault::StallAfter(3));
+    let ambush = layer(|| Fault::StallAfter(3)).hurried();
     ambush.fails("failed", &["source: failed to read blob", "sent nothing for 0.4 s"]);
 }
 

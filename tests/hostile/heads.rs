@@ -11,14 +11,15 @@ use crate::{Ambush, EVIL, each, is};
 
 #[test]
 fn a_head_that_never_comes() {
-    let ambush = Ambush::new().at_source(each(Method::GET, "/manifests/1", || Fault::Stall));
+    let ambush = Ambush::new().hurried().at_source(each(Method::GET, "/manifests/1", || Fault::Stall));
     ambush.fails("blocked", &["evil/app:1", "did not answer within 0.4 s (tried 3 times)"]);
     assert_eq!(ambush.asked(&Method::GET, "/manifests/1"), 3);
 }
 
 #[test]
 fn a_body_that_never_ends_to_come() {
-    let ambush = Ambush::new().at_source(each(Method::GET, "/manifests/1", || Fault::StallAfter(10)));
+    let ambush =
+        Ambush::new().hurried().at_source(each(Method::GET, "/manifests/1", || Fault::StallAfter(10)));
     ambush.fails("blocked", &["evil/app:1", "sent nothing for 0.4 s"]);
     assert_eq!(ambush.asked(&Method::GET, "/manifests/1"), 3);
 }
@@ -47,10 +48,10 @@ fn a_header_of_a_megabyte() {
 }
 
 #[test]
-fn thousands_of_headers() {
+fn hundreds_of_headers() {
     let ambush = Ambush::new().at_source(each(Method::GET, "/manifests/1", || {
         let Fault::Answer(mut answer) = Fault::status(200, "") else { unreachable!() };
-        for number in 0..3000_u64 {
+        for number in 0..300_u64 {
             answer.headers_mut().append("x-evil", number.into());
         }
         Fault::Answer(answer)
@@ -127,7 +128,7 @@ fn an_error_with_escape_sequences_and_one_that_is_no_text() {
 #[test]
 fn an_error_whose_body_never_ends() {
     for fault in [|| Fault::StallAfter(0), || Fault::Endless] {
-        let ambush = Ambush::new();
+        let ambush = Ambush::new().hurried();
         let missing = "/v2/evil/app/manifests/missing";
         let story = Ambush { story: ambush.story.lists("evil/app:missing"), ..ambush };
         story.story.source.on_request(move |parts| (parts.uri.path() == missing).then(fault));

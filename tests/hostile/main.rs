@@ -54,11 +54,19 @@ impl Ambush {
     }
 
     /// An ambush of the image that `put` puts to the source as `evil/app:1`.
-    fn of(story: Scenario, put: impl FnOnce(&TestRegistry) -> RawManifest) -> Self {
+    fn of(mut story: Scenario, put: impl FnOnce(&TestRegistry) -> RawManifest) -> Self {
+        // Nothing but what is meant to takes so long, also on a busy machine.
+        story.settings.patience.idle = Duration::from_secs(3);
         let evil = put(&story.source);
         let good = put_image(&story.source.memory, GOOD, Some("1"), &[b"good layer"]);
         let story = story.lists(&format!("{EVIL}:1")).lists(&format!("{GOOD}:1"));
         Self { story, evil, good }
+    }
+
+    /// With little patience, for what stalls.
+    fn hurried(mut self) -> Self {
+        self.story.settings.patience.idle = Duration::from_millis(400);
+        self
     }
 
     /// What goes wrong with requests for the ambushed image at the source.

@@ -1,14 +1,13 @@
 //! Many images that wait for the same thing: one that hangs must not hold up each of them in turn, nor those
 //! that have nothing to do with it.
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use http::Method;
 use image_syncer::config::Signatures;
 
 use crate::support::auth::Auth;
-use crate::support::content::put_image;
+use crate::support::content::{put_image, put_image_for};
 use crate::support::fault::Fault;
 use crate::support::registry::TestRegistry;
 use crate::support::scenario::Scenario;
@@ -52,16 +51,55 @@ fn about_many(parts: &http::request::Parts) -> bool {
 /// The first blob finds out how the target mounts, and all others want to know.
 #[test]
 fn blobs_that_stall_do_not_hold_up_those_that_do_not() {
-    let story = many(TestRegistry::start()).signatures(Signatures::Skip);
-    let good = put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
-    let shared: HashSet<String> =
-        good.parse().expect("a manifest").blobs().map(|blob| blob.digest.to_string()).collect();
-    story.source.on_request(move |parts| {
-        let digest = parts.uri.path().rsplit('/').next().unwrap_or_default();
-        let stalls = about_many(parts) && is(parts, &Method::GET, "/blobs/") && !shared.contains(digest);
-        stalls.then_some(Fault::StallAfter(1))
+    let mut story = Scenario::new().signatures(Signatures::Skip);
+    for number in 0..MANY {
+        let (name, platform) = (format!("evil/app{number}"), format!("linux/arm64/v{number}"));
+        put_image_for(&story.source.memory, &name, Some("1"), &platform, &[name.as_bytes()]);
+        story = story.lists(&format!("{name}:1"));
+    }
+    put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
+    let story = story.lists("good/app:1");
+    story.source.on_request(|parts| {
+        (about_many(parts) && is(parts, &Method::GET, "/blobs/")).then_some(Fault::StallAfter(1))
     });
     only_the_last_arrives(&story, "failed", "sent nothing for");
+}
+
+/// All of them have the base layer that hangs; it is not tried for each of them in turn.
+#[test]
+fn a_base_layer_that_stalls_is_waited_for_once() {
+    let mut story = Scenario::new().signatures(Signatures::Skip);
+    let mut base = None;
+    for number in 0..MANY {
+        let name = format!("evil/app{number}");
+        let image = put_image(&story.source.memory, &name, Some("1"), &[b"base layer", name.as_bytes()]);
+        base = Some(image.parse().expect("a manifest").layers()[0].digest.to_string());
+        story = story.lists(&format!("{name}:1"));
+    }
+    put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
+    let story = story.lists("good/app:1");
+    let base = base.expect("a base layer");
+    let wanted = base.clone();
+    story.source.on_request(move |parts| is(parts, &Method::GET, &wanted).then_some(Fault::StallAfter(1)));
+    only_the_last_arrives(&story, "failed", &base);
+    assert!(story.source.count(&Method::GET, &base) <= 6);
+}
+
+/// What one repository lacks, another one of the same registry can have.
+#[test]
+fn a_base_layer_that_one_image_lacks_is_had_from_another() {
+    let mut story = Scenario::new().signatures(Signatures::Skip);
+    for name in ["evil/app0", "evil/app1", "good/app"] {
+        put_image(&story.source.memory, name, Some("1"), &[b"base layer", name.as_bytes()]);
+        story = story.lists(&format!("{name}:1"));
+    }
+    story.source.on_request(|parts| {
+        let lacks = about_many(parts) && is(parts, &Method::GET, "/blobs/");
+        lacks.then(|| Fault::status(404, "BLOB_UNKNOWN"))
+    });
+    let told = story.sync();
+    assert_eq!(told.words()[2], "copied", "{}", told.text());
+    assert_eq!(told.words()[0], "failed");
 }
 
 #[test]

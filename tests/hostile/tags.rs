@@ -8,7 +8,7 @@ use crate::{Ambush, EVIL, each};
 
 /// The image's signature arrives in spite of what is wrong with the list of tags.
 fn signature_arrives(fault: impl Fn() -> Fault + Send + Sync + 'static) {
-    let mut ambush = Ambush::new();
+    let mut ambush = Ambush::new().hurried();
     let tag = format!("sha256-{}.sig", ambush.evil.digest.hex());
     let signature = put_image(&ambush.story.source.memory, EVIL, Some(&tag), &[b"signature"]);
     // With the digest in the list there is no tag that a list of tags must have to be believed.
