@@ -154,6 +154,7 @@ impl Item {
         }
         if let Some(derived) = found.derived {
             let names = derived.left_out.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "what has no platform" } else { &names };
             let message =
                 format!("a smaller index without {names}; signatures of the original index do not cover it");
             self.remark(RemarkKind::PlatformsLeftOut, message);
