@@ -30,6 +30,7 @@ pub mod command;
 pub mod config;
 pub mod console;
 pub mod copy;
+mod duration;
 pub mod event;
 mod fault;
 pub mod inspect;

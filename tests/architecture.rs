@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("oci", &[]),
-    ("cli", &[]),
+    ("duration", &[]),
+    ("cli", &["duration"]),
     ("config", &["oci"]),
     ("policy", &["oci", "config"]),
     ("plan", &["oci", "config", "policy"]),
@@ -21,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("trust", &["oci", "plan", "store", "fault", "walk"]),
     ("inspect", &["oci", "config", "policy", "plan", "store", "event", "fault", "walk", "trust"]),
     ("copy", &["oci", "plan", "store", "event", "fault"]),
-    ("registry", &["oci", "store"]),
+    ("registry", &["oci", "duration", "store"]),
     ("layout", &["oci", "store"]),
     ("serve", &["oci", "store"]),
     ("report", &["oci", "config", "plan"]),

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
+use crate::duration;
+
 /// How long a registry may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -81,41 +83,14 @@ pub(super) fn is_transient(status: StatusCode) -> bool {
 
 /// What `Retry-After` asks for: seconds, an HTTP date, or a duration as Go prints it.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let text = std::str::from_utf8(headers.get(RETRY_AFTER)?.as_bytes()).ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
     if let Ok(date) = httpdate::parse_http_date(text) {
         return Some(date.duration_since(now).unwrap_or_default());
     }
-    go_duration(text)
-}
-
-/// A duration as Go prints it: `1h2m3.5s`, `880.092µs`.
-pub(super) fn go_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut seconds = 0.0_f64;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit_end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let factor = match &rest[..unit_end] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "µs" | "μs" | "us" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        seconds += number * factor;
-        rest = &rest[unit_end..];
-    }
-    Duration::try_from_secs_f64(seconds).ok()
+    duration::parse(text)
 }
 
 #[cfg(test)]
@@ -134,7 +109,7 @@ mod tests {
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(30)));
         assert_eq!(read("1m1.5s"), Some(Duration::from_millis(61_500)));
         assert_eq!(read("soon"), None);
-        assert_eq!(go_duration("880.092µs"), Some(Duration::from_nanos(880_092)));
+        assert_eq!(read("880.092µs"), Some(Duration::from_nanos(880_092)));
     }
 
     #[test]
