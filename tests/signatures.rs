@@ -427,3 +427,17 @@ fn an_index_of_referrers_that_others_write_meanwhile_is_merged_with() {
     let text = String::from_utf8_lossy(&index.bytes).into_owned();
     assert!(text.contains(&theirs.digest.to_string()) && text.contains(&ours.digest.to_string()), "{text}");
 }
+
+/// What was mirrored signed stays as good as it was when its source is gone, whichever way the list names it.
+#[test]
+fn a_signature_that_only_the_target_still_has_is_enough() {
+    let story = Scenario::new().signatures(Signatures::Require);
+    let image = image(&story.source.memory);
+    sign(&story.source.memory, NAME, &image);
+    let story = story.entry(&format!("source: SOURCE/team/app:1@{}", image.digest));
+    story.sync().expect(&["copied"]);
+    story.source.on_request(|_| Some(Fault::status(404, "NAME_UNKNOWN")));
+    story.sync().expect(&["up-to-date"]);
+    let story = story.other_list().lists("team/app:1");
+    story.sync().expect(&["up-to-date"]);
+}

@@ -253,6 +253,8 @@ pub enum SchemaName {
     List,
     /// The operator's policy, image-syncer-policy.yaml.
     Policy,
+    /// The report that `--report` writes.
+    Report,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.

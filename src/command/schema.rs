@@ -3,6 +3,7 @@
 use crate::cli::SchemaName;
 use crate::config::LIST_SCHEMA;
 use crate::policy::POLICY_SCHEMA;
+use crate::report::json::REPORT_SCHEMA;
 
 /// The schema's text, as it is printed.
 #[must_use]
@@ -10,5 +11,6 @@ pub const fn text(name: SchemaName) -> &'static str {
     match name {
         SchemaName::List => LIST_SCHEMA,
         SchemaName::Policy => POLICY_SCHEMA,
+        SchemaName::Report => REPORT_SCHEMA,
     }
 }

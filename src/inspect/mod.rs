@@ -16,8 +16,8 @@ use crate::event::{Event, Events};
 use crate::fault::cause;
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository};
 use crate::plan::{
-    Cause, Companions, Found, Graph, Inventory, Observation, Platforms, Side, SourceState, TargetState,
-    forbidden, may_move,
+    Cause, Companion, CompanionKind, Companions, Found, Graph, Inventory, Observation, Platforms, Side,
+    SourceState, TargetState, forbidden, may_move,
 };
 use crate::policy::Policy;
 use crate::store::{Source, Sources, StoreError, StoreErrorKind};
@@ -316,10 +316,27 @@ impl Look<'_> {
             target_repository: &self.entry.target.repository,
             at_target,
         };
-        match companions(sides, subjects).await {
-            Ok(found) => Companions::Found(found),
-            Err(cause) => Companions::Blocked(self.named(cause)),
+        let mut found = match companions(sides, subjects.clone()).await {
+            Ok(found) => found,
+            Err(cause) => return Companions::Blocked(self.named(cause)),
+        };
+        let signs = |companion: &Companion| {
+            companion.kind == CompanionKind::Signature && subjects.first() == Some(&companion.subject)
+        };
+        if self.signatures == Signatures::Require && at_target && !found.iter().any(signs) {
+            // The signature that the source has lost may still be where it was mirrored to.
+            let there = Sides {
+                source: self.target,
+                source_repository: &self.entry.target.repository,
+                source_tag: Some(&self.entry.target.tag),
+                ..sides
+            };
+            match companions(there, subjects).await {
+                Ok(kept) => found.extend(kept),
+                Err(cause) => return Companions::Blocked(Cause { side: Side::Target, ..cause }),
+            }
         }
+        Companions::Found(found)
     }
 
     async fn target_state(self) -> TargetState {

@@ -205,14 +205,17 @@ impl Target for Remote<ReadWrite> {
         reference: &ManifestRef,
         manifest: &RawManifest,
     ) -> Result<(), StoreError> {
-        let indexed = self.put_manifest(repository, reference, manifest).await?;
-        let subject = manifest.parse().ok().and_then(|parsed| parsed.subject.clone().map(|s| (s, parsed)));
-        match subject {
-            Some((subject, parsed)) if !indexed => {
-                self.index_referrer(repository, &subject.digest, manifest, &parsed).await
-            }
-            _ => Ok(()),
+        let parsed = manifest.parse().ok();
+        let subject = parsed.as_ref().and_then(|parsed| Some((parsed.subject.as_ref()?, parsed)));
+        let Some((subject, parsed)) = subject else {
+            return self.put_manifest(repository, reference, manifest).await.map(drop::<bool>);
+        };
+        let turn = self.turn(repository, &subject.digest);
+        let _alone = turn.lock().await;
+        if self.put_manifest(repository, reference, manifest).await? {
+            return Ok(());
         }
+        self.index_referrer(repository, &subject.digest, manifest, parsed).await
     }
 }
 

@@ -29,7 +29,7 @@ pub use client::Traffic;
 pub use credentials::{Credential, CredentialError, Credentials, Helpers, Secret};
 pub use retry::{Patience, RetryPolicy};
 
-use crate::oci::{DEFAULT_REGISTRY, Registry, Repository};
+use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::Client;
 
@@ -173,7 +173,7 @@ impl Registries {
             referrers_api: Mutex::default(),
             mounts_own: OnceLock::new(),
             probing: tokio::sync::Mutex::default(),
-            merging: Mutex::default(),
+            turns: Mutex::default(),
             access: PhantomData,
         }
     }
@@ -259,6 +259,9 @@ pub struct ReadOnly;
 #[derive(Debug, Clone, Copy)]
 pub struct ReadWrite;
 
+/// Held by whoever pushes a referrer of a subject.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// One registry, seen by one side of the copy.
 #[derive(Debug)]
 pub struct Remote<A> {
@@ -271,8 +274,8 @@ pub struct Remote<A> {
     mounts_own: OnceLock<bool>,
     /// Held by the blob that finds that out.
     probing: tokio::sync::Mutex<()>,
-    /// One lock a fallback index that is being merged.
-    merging: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// One turn a subject: its referrers are pushed one after the other.
+    turns: Mutex<HashMap<(Repository, Digest), Turn>>,
     access: PhantomData<A>,
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::client::{Call, same_origin};
 use super::link::next_page;
-use super::{ReadWrite, Remote};
+use super::{ReadWrite, Remote, Turn};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{MANIFEST_LIMIT, StoreError, StoreErrorKind};
 
@@ -172,6 +172,13 @@ impl<A> Remote<A> {
 }
 
 impl Remote<ReadWrite> {
+    /// Held while a referrer of `subject` is pushed: they go one after the other. Registries that keep their
+    /// own list of them have been seen to lose some that came together, and a fallback index is merged.
+    pub(super) fn turn(&self, repository: &Repository, subject: &Digest) -> Turn {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry((repository.clone(), subject.clone())).or_default())
+    }
+
     /// Sees to it that a referrer which the registry took no note of is found: nothing to do where the
     /// registry has the API all the same, else it is merged into the fallback index.
     pub(super) async fn index_referrer(
@@ -189,17 +196,7 @@ impl Remote<ReadWrite> {
         if self.known_api(repository) == Some(true) {
             return Ok(());
         }
-        let mut entry = json!({
-            "mediaType": manifest.media_type,
-            "digest": manifest.digest,
-            "size": manifest.bytes.len(),
-        });
-        if let Some(artifact_type) = &parsed.artifact_type {
-            entry["artifactType"] = json!(artifact_type);
-        }
-        if !parsed.annotations.is_empty() {
-            entry["annotations"] = json!(parsed.annotations);
-        }
+        let entry = json!(manifest.referrer_descriptor(parsed));
         self.merge(repository, subject, &manifest.digest, entry).await
     }
 
@@ -212,13 +209,7 @@ impl Remote<ReadWrite> {
         referrer: &Digest,
         entry: Value,
     ) -> Result<(), StoreError> {
-        let tag = Tag::referrers_fallback(subject);
-        let lock = {
-            let mut merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(merging.entry(format!("{repository}:{tag}")).or_default())
-        };
-        let _alone = lock.lock().await;
-        let reference = ManifestRef::Tag(tag);
+        let reference = ManifestRef::Tag(Tag::referrers_fallback(subject));
         for _ in 0..MERGE_TRIES {
             // Some registries resolve such a tag to the subject itself.
             let current = self.get_manifest(repository, &reference).await?;

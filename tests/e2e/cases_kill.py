@@ -92,7 +92,7 @@ class Killing:
         moments = random.Random(seed)
         in_flight, log = 0, []
         for number in range(1, ROUNDS + 1):
-            moment = moments.uniform(0.05, 0.95) * self.seconds
+            moment = moments.uniform(0.05, 0.85) * self.seconds
             try:
                 caught, polls = self.round(moment)
             except Failure as failure:

@@ -19,6 +19,10 @@ use crate::plan::{self, Companion, CompanionPlace, Decision, Standing};
 /// The version of the document.
 pub const VERSION: u32 = 1;
 
+/// The JSON Schema of the report, as it is in the repository.
+pub const REPORT_SCHEMA: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/report.schema.json"));
+
 /// The document's JSON Schema.
 #[must_use]
 pub fn schema() -> schemars::Schema {

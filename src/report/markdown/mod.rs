@@ -1,7 +1,7 @@
 //! The report as GitHub's Markdown, for a step's summary or a comment.
 //!
 //! What needs someone comes first, with what to do about it; what was there already is folded. Text
-//! from outside goes through [`escape`] and never begins a line.
+//! from outside goes through `escape` and never begins a line.
 
 mod escape;
 mod page;
