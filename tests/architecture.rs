@@ -202,7 +202,7 @@ impl<'ast> Visit<'ast> for Uses {
     }
 }
 
-/// DESIGN: "No file imports one above it in the layering, and nothing imports in a circle."
+/// No file imports one above it in the layering.
 #[test]
 fn each_part_uses_only_what_it_may() {
     let allowed: BTreeMap<&str, &[&str]> = MAY_USE.into_iter().collect();

@@ -114,23 +114,26 @@ impl Ledger {
                 if let Some(cause) = home.hung_since(came, &passage, blob) {
                     return Err(cause);
                 }
-                let mount_from = passage.same_registry.then_some(passage.from);
-                let placed = passage.try_push(blob, Push::IfMissing { mount_from }).await;
-                return match placed {
-                    Ok(placed) => {
-                        home.set(passage.to);
-                        Ok(placed)
-                    }
-                    Err(failed) => {
-                        if failed.source_hangs {
-                            home.note_hung(&passage, &failed.cause);
-                        }
-                        Err(failed.cause)
-                    }
-                };
+                return Self::send_first(passage, blob, &home).await;
             }
         }
         passage.push(blob, Push::IfMissing { mount_from: home.get().as_ref() }).await
+    }
+
+    async fn send_first(passage: Passage<'_>, blob: &Descriptor, home: &Home) -> Result<Placed, Cause> {
+        let mount_from = passage.same_registry.then_some(passage.from);
+        match passage.try_push(blob, Push::IfMissing { mount_from }).await {
+            Ok(placed) => {
+                home.set(passage.to);
+                Ok(placed)
+            }
+            Err(failed) => {
+                if failed.source_hangs {
+                    home.note_hung(&passage, &failed.cause);
+                }
+                Err(failed.cause)
+            }
+        }
     }
 
     fn home(&self, digest: &Digest) -> Arc<Home> {

@@ -189,6 +189,51 @@ fn a_shared_blob_crosses_the_wire_once() {
     assert_eq!(told.json()["totals"]["transfer"]["blobs_copied"], all);
 }
 
+/// Invariant 12: what the target's own registry has in another repository does not cross the wire at all.
+#[test]
+fn a_mirror_within_one_registry_mounts_everything() {
+    let story = Scenario::new();
+    let image = signed_image(&story.target.memory);
+    let host = story.target.host();
+    let story = story.entry(&format!("source: {host}/team/app:1"));
+    let told = story.sync();
+    told.expect(&["copied"]);
+    assert_eq!(story.target.count(&Method::GET, "/blobs/"), 0);
+    assert_eq!(story.target.count(&Method::PUT, "/blobs/"), 0);
+    assert_eq!(told.item(0)["transfer"]["blobs_copied"], 0);
+    let at = format!("mirror/{}/{NAME}", host.replace(':', "_"));
+    assert_eq!(story.target.manifest(&at, "1"), Some(image.clone()));
+    for blob in image.parse().expect("a manifest").blobs() {
+        assert!(story.target.blob(&at, &blob.digest).is_some());
+    }
+}
+
+/// Two pipelines that run at the same time do not disturb one another.
+#[test]
+fn two_runs_at_the_same_time_come_to_the_same_end() {
+    let mut story = Scenario::new();
+    let mut images = Vec::new();
+    for number in 0..6 {
+        let name = format!("team/app{number}");
+        let image = put_image(&story.source.memory, &name, Some("1"), &[b"base", name.as_bytes()]);
+        sign(&story.source.memory, &name, &image);
+        put_referrer(&story.source.memory, &name, &image, SPDX, name.as_bytes());
+        images.push((name.clone(), image));
+        story = story.lists(&format!("{name}:1"));
+    }
+    std::thread::scope(|scope| {
+        let runs = [scope.spawn(|| story.sync()), scope.spawn(|| story.sync())];
+        for told in runs.map(|run| run.join().expect("a run")) {
+            assert_eq!(told.exit_code(), 0, "{}", told.text());
+        }
+    });
+    for (name, image) in images {
+        assert_eq!(story.mirrored(&name, "1").as_ref(), Some(&image));
+        story.assert_whole(&name, &image.digest);
+    }
+    story.assert_settled();
+}
+
 /// Invariant 13: a source that is gone is a warning where the target has the tag, an error where not.
 #[test]
 fn a_source_that_is_gone_hurts_nobody_who_has_the_image() {
