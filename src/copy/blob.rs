@@ -87,21 +87,27 @@ pub(super) struct Passage<'a> {
 impl Ledger {
     /// Sees to it that the target's repository has the blob. Whoever comes second waits for the first.
     pub(super) async fn place(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
+        let came = Instant::now();
         let key = (passage.to.clone(), blob.digest.clone());
         let cell =
             Arc::clone(self.placed.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
         let mut placed = Placed::Present;
         cell.get_or_try_init(|| async {
-            placed = self.place_first(passage, blob).await?;
+            placed = self.place_first(passage, blob, came).await?;
             Ok::<(), Cause>(())
         })
         .await?;
         Ok(placed)
     }
 
-    async fn place_first(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
+    /// `came` is when this blob began to wait for its turn.
+    async fn place_first(
+        &self,
+        passage: Passage<'_>,
+        blob: &Descriptor,
+        came: Instant,
+    ) -> Result<Placed, Cause> {
         let home = self.home(&blob.digest);
-        let came = Instant::now();
         if home.get().is_none() {
             let _first = home.first.lock().await;
             if home.get().is_none() {

@@ -65,16 +65,15 @@ fn blobs_that_stall_do_not_hold_up_those_that_do_not() {
     only_the_last_arrives(&story, "failed", "sent nothing for");
 }
 
-/// All of them have the base layer that hangs; it is not tried for each of them in turn.
-#[test]
-fn a_base_layer_that_stalls_is_waited_for_once() {
+/// All of `images` have the base layer that hangs; it is not tried for each of them in turn.
+fn base_layer_stalls(images: impl Iterator<Item = (String, String)>) {
     let mut story = Scenario::new().signatures(Signatures::Skip);
     let mut base = None;
-    for number in 0..MANY {
-        let name = format!("evil/app{number}");
-        let image = put_image(&story.source.memory, &name, Some("1"), &[b"base layer", name.as_bytes()]);
+    for (name, tag) in images {
+        let own = format!("{name}:{tag}");
+        let image = put_image(&story.source.memory, &name, Some(&tag), &[b"base layer", own.as_bytes()]);
         base = Some(image.parse().expect("a manifest").layers()[0].digest.to_string());
-        story = story.lists(&format!("{name}:1"));
+        story = story.lists(&own);
     }
     put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
     let story = story.lists("good/app:1");
@@ -83,6 +82,16 @@ fn a_base_layer_that_stalls_is_waited_for_once() {
     story.source.on_request(move |parts| is(parts, &Method::GET, &wanted).then_some(Fault::StallAfter(1)));
     only_the_last_arrives(&story, "failed", &base);
     assert!(story.source.count(&Method::GET, &base) <= 6);
+}
+
+#[test]
+fn a_base_layer_that_stalls_is_waited_for_once() {
+    base_layer_stalls((0..MANY).map(|number| (format!("evil/app{number}"), "1".to_owned())));
+}
+
+#[test]
+fn a_base_layer_of_one_repositorys_tags_that_stalls_is_waited_for_once() {
+    base_layer_stalls((0..MANY).map(|number| ("evil/app".to_owned(), number.to_string())));
 }
 
 /// What one repository lacks, another one of the same registry can have.
