@@ -230,8 +230,9 @@ impl Auth {
         Ok(())
     }
 
+    /// A login that could not be tried: a mistake of ours or the registry's, not a right that is lacking.
     fn error(&self, message: String) -> StoreError {
-        StoreError::new("log in to", &self.registry, StoreErrorKind::Denied, message)
+        StoreError::new("log in to", &self.registry, StoreErrorKind::Other, message)
     }
 }
 
@@ -351,7 +352,7 @@ fn basic(username: &str, password: &Secret) -> Result<HeaderValue, StoreError> {
 fn secret_header(text: String) -> Result<HeaderValue, StoreError> {
     let mut value = HeaderValue::try_from(text).map_err(|_| {
         let message = "the token has characters that a request cannot carry, such as a line break";
-        StoreError::new("log in", "", StoreErrorKind::Denied, message)
+        StoreError::new("log in", "", StoreErrorKind::Other, message)
     })?;
     value.set_sensitive(true);
     Ok(value)

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use image_syncer::registry::Helpers;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::content::put_image;
@@ -128,4 +129,17 @@ fn a_helper_that_hangs() {
 #[test]
 fn a_helper_with_a_path_in_its_name_is_not_run() {
     fails("../../bin/good", how(), "has a name with a path in it");
+}
+
+/// It is no right that is lacking, so that a plan does not pass over it either.
+#[test]
+fn a_missing_helper_for_the_target_blocks_a_plan() {
+    let mut story = Scenario::new().lists("team/a:1");
+    put_image(&story.source.memory, "team/a", Some("1"), &[b"a"]);
+    let config = json!({ "credHelpers": { story.target.host(): "nowhere" } });
+    story = story.credentials(crate::configured(&config).with_helpers(how()));
+    let told = story.plan();
+    told.expect(&["blocked"]);
+    assert!(told.cause(0).contains("docker-credential-nowhere is named"), "{}", told.cause(0));
+    assert_eq!(story.target.requests().len(), 0);
 }
