@@ -21,7 +21,7 @@ use super::answer::{Answer, Sender};
 use super::auth::{Auth, Scope};
 use super::error::unreachable;
 use super::redact::Secrets;
-use super::retry::{Patience, RetryPolicy, is_transient, retry_after};
+use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
@@ -177,16 +177,20 @@ impl Client {
         let mut attempts = 1_usize;
         loop {
             let outcome = if with_login { self.logged_in(call, None).await } else { self.plain(call).await };
-            let asked = match &outcome {
-                Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers, SystemTime::now()),
-                Err(error) if error.kind == StoreErrorKind::Unavailable => None,
-                _ => return outcome,
+            let (error, asked) = match outcome {
+                // The answer is read before the pause, and its place in the limit goes with it.
+                Ok(answer) if is_transient(answer.status) => {
+                    let stated = retry_after(&answer.headers, SystemTime::now());
+                    let error = answer.into_error().await;
+                    let asked = stated.or_else(|| asked_in_words(&error.message));
+                    (error, asked)
+                }
+                Err(error) if error.kind == StoreErrorKind::Unavailable => (error, None),
+                outcome => return outcome,
             };
             let pause = self.retry.pause(&mut delays, asked).filter(|pause| self.in_time(*pause));
-            let Some(pause) = pause else { return Err(given_up(outcome, attempts, asked).await) };
+            let Some(pause) = pause else { return Err(given_up(error, attempts, asked)) };
             tracing::debug!(host = %self.host, method = %call.method, ?pause, "trying again");
-            // The answer goes before the pause, and its place in the limit with it.
-            drop(outcome);
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(pause).await;
             attempts += 1;
@@ -377,15 +381,7 @@ impl Client {
 }
 
 /// The error of a request that is not tried again.
-async fn given_up(
-    outcome: Result<Answer, StoreError>,
-    attempts: usize,
-    asked: Option<Duration>,
-) -> StoreError {
-    let mut error = match outcome {
-        Ok(answer) => answer.into_error().await,
-        Err(error) => error,
-    };
+fn given_up(mut error: StoreError, attempts: usize, asked: Option<Duration>) -> StoreError {
     if let Some(asked) = asked {
         let _ = write!(error.message, " (it asks to wait {} s)", asked.as_secs());
     }

@@ -93,6 +93,13 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     duration::parse(text)
 }
 
+/// What the text of a refusal asks for: `retry-after: 880.092µs, allowed: 44000/minute`.
+pub(super) fn asked_in_words(message: &str) -> Option<Duration> {
+    let (_, after) = message.split_once("retry-after:")?;
+    let word = after.trim_start().split([',', ' ', ';']).next()?;
+    word.parse().map(Duration::from_secs).ok().or_else(|| duration::parse(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +117,16 @@ mod tests {
         assert_eq!(read("1m1.5s"), Some(Duration::from_millis(61_500)));
         assert_eq!(read("soon"), None);
         assert_eq!(read("880.092µs"), Some(Duration::from_nanos(880_092)));
+    }
+
+    #[test]
+    fn a_pause_may_be_asked_for_in_words() {
+        let asked = |text| asked_in_words(text);
+        let text = "r.io answered 429 Too Many Requests, TOOMANYREQUESTS: retry-after: 880.092µs, allowed: 44000/minute";
+        assert_eq!(asked(text), Some(Duration::from_nanos(880_092)));
+        assert_eq!(asked("retry-after: 3"), Some(Duration::from_secs(3)));
+        assert_eq!(asked("retry-after: soon"), None);
+        assert_eq!(asked("too many requests"), None);
     }
 
     #[test]

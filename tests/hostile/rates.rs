@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http::Method;
+use serde_json::json;
 
 use crate::support::fault::Fault;
 use crate::{Ambush, EVIL, each, first};
@@ -52,6 +53,20 @@ fn a_wait_that_cannot_be_read_is_our_own() {
 #[test]
 fn a_short_wait_is_kept() {
     let ambush = Ambush::new().at_source(first(1, Method::GET, "/manifests/1", || later(429, "700ms")));
+    let began = Instant::now();
+    ambush.heals();
+    assert!(began.elapsed() > Duration::from_millis(700));
+}
+
+#[test]
+fn a_short_wait_that_only_the_body_asks_for_is_kept() {
+    let ambush = Ambush::new().at_source(first(1, Method::GET, "/manifests/1", || {
+        let Fault::Answer(mut answer) = Fault::status(429, "") else { unreachable!() };
+        let error =
+            json!({ "code": "TOOMANYREQUESTS", "message": "retry-after: 700ms, allowed: 44000/minute" });
+        *answer.body_mut() = json!({ "errors": [error] }).to_string().into();
+        Fault::Answer(answer)
+    }));
     let began = Instant::now();
     ambush.heals();
     assert!(began.elapsed() > Duration::from_millis(700));
