@@ -441,3 +441,16 @@ fn a_signature_that_only_the_target_still_has_is_enough() {
     let story = story.other_list().lists("team/app:1");
     story.sync().expect(&["up-to-date"]);
 }
+
+#[test]
+fn a_companion_that_both_sides_have_is_told_once() {
+    let story = Scenario::new().lists("team/app:1");
+    let image = image(&story.source.memory);
+    put_referrer(&story.source.memory, NAME, &image, SPDX, b"sbom");
+    story.sync().expect(&["copied"]);
+    // The operator's own signature, which the source never had.
+    sign(&story.target.memory, &story.at_target(NAME), &image);
+    let told = story.signatures(Signatures::Require).sync();
+    told.expect(&["up-to-date"]);
+    assert!(told.text().contains("signed: cosign, SBOM"), "{}", told.text());
+}

@@ -132,6 +132,6 @@ impl Image<'_> {
 
     fn not_there(&self, digest: &Digest, message: &str) -> Stop {
         let reference = format!("{}{}@{digest}", self.item.target.root, self.item.target.repository);
-        Stop::Failed(Cause::failure(Side::Target, "read back", reference, message.to_owned()))
+        Stop::Failed(Cause::failure(Side::Target, Cause::READ_BACK, reference, message.to_owned()))
     }
 }

@@ -125,7 +125,9 @@ impl<'a> Image<'a> {
             (Ok(true), _) => Ok(()),
             (Err(Stop::Conflict(cause)), _) => Err(Stop::Conflict(cause)),
             (_, Err(refused)) => Err(refused),
-            (Err(unknown), Ok(())) => Err(unknown),
+            (Err(Stop::Failed(unknown)), Ok(())) => {
+                Err(Stop::Failed(Cause { operation: Cause::READ_BACK, ..unknown }))
+            }
             (Ok(false), Ok(())) => Err(self.tag_not_there()),
         }
     }

@@ -332,7 +332,13 @@ impl Look<'_> {
                 ..sides
             };
             match companions(there, subjects).await {
-                Ok(kept) => found.extend(kept),
+                Ok(kept) => {
+                    let known = |kept: &Companion| {
+                        found.iter().any(|one| one.digest == kept.digest && one.place == kept.place)
+                    };
+                    let more: Vec<Companion> = kept.into_iter().filter(|kept| !known(kept)).collect();
+                    found.extend(more);
+                }
                 Err(cause) => return Companions::Blocked(Cause { side: Side::Target, ..cause }),
             }
         }

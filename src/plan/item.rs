@@ -92,6 +92,9 @@ pub struct Cause {
 }
 
 impl Cause {
+    /// The operation of a look at what was just written.
+    pub const READ_BACK: &'static str = "read back";
+
     /// Something that failed.
     #[must_use]
     pub const fn failure(side: Side, operation: &'static str, reference: String, message: String) -> Self {

@@ -48,7 +48,7 @@ impl Default for RetryPolicy {
             retries: 4,
             first_delay: Duration::from_millis(250),
             longest_delay: Duration::from_secs(8),
-            longest_asked: Duration::from_secs(60),
+            longest_asked: Duration::from_secs(300),
         }
     }
 }

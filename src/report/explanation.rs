@@ -56,7 +56,11 @@ impl Entry<'_> {
             Status::Move | Status::Moved => self.explain_move(&mut explanation),
             status => {
                 explanation.story.extend(self.cause().map(cause_sentence));
+                let unsure = self.cause().is_some_and(|cause| cause.operation == Cause::READ_BACK);
                 explanation.advice.push(Advice::say(match (status, self.mode) {
+                    (Status::Failed, _) if unsure => {
+                        "What was written could not be read back. The next run looks again."
+                    }
                     (Status::Failed, _) => "The tag was not written. The next run goes on from here.",
                     (_, Mode::Plan) => "Nothing will be written for this image.",
                     (_, Mode::Sync) => "Nothing was written for this image.",
