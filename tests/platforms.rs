@@ -217,6 +217,18 @@ fn another_choice_of_platforms_is_a_conflict_and_not_a_change() {
 }
 
 #[test]
+fn nothing_to_do_takes_two_requests() {
+    let story = Scenario::new()
+        .entry("source: SOURCE/team/app:1\n    platforms: [linux/arm64]")
+        .signatures(Signatures::Skip);
+    attested_index(&story.source.memory, &["linux/amd64", "linux/arm64"]);
+    story.sync().expect(&["copied"]);
+    story.source.clear_log();
+    story.assert_settled();
+    assert_eq!(story.source.requests().len() + story.target.requests().len(), 2);
+}
+
+#[test]
 fn a_manifest_list_stays_one() {
     let story = Scenario::new().entry("source: SOURCE/team/app:1\n    platforms: [linux/amd64]");
     let memory = &story.source.memory;

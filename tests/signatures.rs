@@ -327,7 +327,12 @@ fn a_look_up_of_a_companion_tag_that_fails_is_a_failure() {
 #[test]
 fn a_look_up_of_the_fallback_tag_that_fails_is_a_failure() {
     for (status, code) in [(429, "TOOMANYREQUESTS"), (403, "DENIED"), (502, "BAD")] {
-        fails(TestRegistry::builder().without_referrers_api().start(), move |parts| {
+        let source = TestRegistry::builder().without_referrers_api().start();
+        fails(source, move |parts| {
+            if parts.uri.path() == "/v2/team/app/tags/list" {
+                // Without the list the tag is asked for, whether or not it is there.
+                return Some(Fault::status(405, "UNSUPPORTED"));
+            }
             let tag = parts.uri.path().strip_prefix("/v2/team/app/manifests/sha256-");
             let here = tag.is_some_and(|rest| !rest.contains('.'));
             here.then(|| Fault::status(status, code))

@@ -31,6 +31,8 @@ type Arrived = Arc<OnceCell<()>>;
 #[derive(Default)]
 struct Home {
     repository: Mutex<Option<Repository>>,
+    /// Where the plan saw the blob before the run.
+    seen: Option<Repository>,
     /// Held by whoever sends the blob for the first time; the others wait and then mount it.
     first: tokio::sync::Mutex<()>,
     /// When and where the blob could not be had last, and why.
@@ -85,6 +87,13 @@ pub(super) struct Passage<'a> {
 }
 
 impl Ledger {
+    /// A ledger of what is there already, by blob.
+    pub(super) fn of(seen: &HashMap<Digest, Repository>) -> Self {
+        let home = |seen: &Repository| Home { seen: Some(seen.clone()), ..Home::default() };
+        let homes = seen.iter().map(|(blob, seen)| (blob.clone(), Arc::new(home(seen))));
+        Self { homes: Mutex::new(homes.collect()), ..Self::default() }
+    }
+
     /// Sees to it that the target's repository has the blob. Whoever comes second waits for the first.
     pub(super) async fn place(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
         let came = Instant::now();
@@ -121,7 +130,8 @@ impl Ledger {
     }
 
     async fn send_first(passage: Passage<'_>, blob: &Descriptor, home: &Home) -> Result<Placed, Cause> {
-        let mount_from = passage.same_registry.then_some(passage.from);
+        let seen = home.seen.as_ref().filter(|seen| *seen != passage.to);
+        let mount_from = seen.or(passage.same_registry.then_some(passage.from));
         match passage.try_push(blob, Push::IfMissing { mount_from }).await {
             Ok(placed) => {
                 home.set(passage.to);

@@ -119,7 +119,7 @@ impl Image<'_> {
     }
 
     async fn are_listed(&self, subject: &Digest, expected: &[&Digest]) -> Result<(), Stop> {
-        let listed = self.run.target.referrers(&self.item.target.repository, subject).await;
+        let listed = self.run.target.referrers(&self.item.target.repository, subject, None).await;
         let listed = listed.map_err(at_target)?;
         let missing = expected.iter().find(|digest| !listed.iter().any(|there| there.digest == ***digest));
         match missing {

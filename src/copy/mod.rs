@@ -51,7 +51,8 @@ pub async fn copy(
     events: &Events,
     stop: impl Future<Output = ()>,
 ) -> Vec<Result> {
-    let run = Arc::new(Run { plan, sources, target, ledger: Ledger::default(), events: events.clone() });
+    let ledger = Ledger::of(&plan.seen_blobs);
+    let run = Arc::new(Run { plan, sources, target, ledger, events: events.clone() });
     let mut results: Vec<Option<Result>> = run.plan.items.iter().map(settled).collect();
     for index in unseen {
         results[*index] = Some(ended(Outcome::NotRun));

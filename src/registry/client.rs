@@ -22,6 +22,7 @@ use super::auth::{Auth, Scope};
 use super::error::unreachable;
 use super::redact::Secrets;
 use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
+use super::silence::Silence;
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
@@ -49,6 +50,7 @@ pub(super) struct Client {
     /// Pauses that would pass this moment are not begun.
     pub(super) deadline: Option<Instant>,
     pub(super) traffic: Arc<Traffic>,
+    pub(super) silence: Silence,
 }
 
 /// A request to be made.
@@ -175,6 +177,7 @@ impl Client {
     async fn retrying(&self, call: &Call, with_login: bool) -> Result<Answer, StoreError> {
         let mut delays = self.retry.delays();
         let mut attempts = 1_usize;
+        let began = Instant::now();
         loop {
             let outcome = if with_login { self.logged_in(call, None).await } else { self.plain(call).await };
             let (error, asked) = match outcome {
@@ -188,8 +191,17 @@ impl Client {
                 Err(error) if error.kind == StoreErrorKind::Unavailable => (error, None),
                 outcome => return outcome,
             };
+            let unanswered = error.kind == StoreErrorKind::Unavailable && asked.is_none();
+            if unanswered {
+                self.silence.goes_on(Instant::now(), self.patience.idle * 2);
+            }
             let pause = self.retry.pause(&mut delays, asked).filter(|pause| self.in_time(*pause));
-            let Some(pause) = pause else { return Err(given_up(error, attempts, asked)) };
+            let Some(pause) = pause.filter(|_| !(unanswered && self.silence.lasts())) else {
+                if unanswered {
+                    self.silence.suspect(began);
+                }
+                return Err(given_up(error, attempts, asked));
+            };
             tracing::debug!(host = %self.host, method = %call.method, ?pause, "trying again");
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(pause).await;
@@ -199,7 +211,7 @@ impl Client {
 
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
         let request = self.request(call, &call.url, None);
-        let response = self.head_of_answer(call, &call.url, request, self.patience.idle).await?;
+        let response = self.head_of_answer(call, &call.url, request).await?;
         let sender = self.sender(call.url.clone(), call.secrets.clone());
         Ok(Answer::new(call, sender, response, None))
     }
@@ -229,7 +241,7 @@ impl Client {
             }
             let request = self.request(call, &url, authorization.as_ref());
             let response = match stream {
-                None => self.head_of_answer(call, &url, request, self.patience.idle).await?,
+                None => self.head_of_answer(call, &url, request).await?,
                 Some((size, origin)) => {
                     let body = origin.open().await.map_err(StoreError::exhausted)?;
                     self.head_of_upload(call, request, size, body).await?
@@ -288,12 +300,12 @@ impl Client {
         call: &Call,
         url: &Url,
         request: reqwest::RequestBuilder,
-        patience: Duration,
     ) -> Result<reqwest::Response, StoreError> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
+        let patience = self.silence.patience(self.patience.idle);
         match timeout(patience, request.send()).await {
             Ok(Ok(response)) => {
-                self.log(call, &response);
+                self.note_answer(call, &response);
                 Ok(response)
             }
             Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.name_of(url), &error)),
@@ -328,7 +340,7 @@ impl Client {
             let patience = if before < size { self.patience.idle * 2 } else { self.patience.commit };
             match timeout(patience, &mut send).await {
                 Ok(Ok(response)) => {
-                    self.log(call, &response);
+                    self.note_answer(call, &response);
                     return Ok(response);
                 }
                 Ok(Err(error)) => {
@@ -344,7 +356,8 @@ impl Client {
     }
 
     /// The query stays out: registries put keys of their own into it.
-    fn log(&self, call: &Call, response: &reqwest::Response) {
+    fn note_answer(&self, call: &Call, response: &reqwest::Response) {
+        self.silence.ends();
         let path = response.url().path();
         tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());
     }

@@ -15,6 +15,7 @@ mod manifest;
 mod redact;
 mod referrers;
 mod retry;
+mod silence;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,6 +33,7 @@ pub use retry::{Patience, RetryPolicy};
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::Client;
+use silence::Silence;
 
 /// Who we are to a registry's operator.
 const USER_AGENT: &str = concat!("image-syncer/", env!("CARGO_PKG_VERSION"));
@@ -165,14 +167,17 @@ impl Registries {
             patience: self.settings.patience,
             deadline: self.settings.deadline,
             traffic: Arc::clone(&self.traffic),
+            silence: Silence::default(),
         };
         Remote {
             client,
             registry: registry.clone(),
+            is_direct: !self.settings.endpoints.contains_key(registry),
             actions,
             referrers_api: Mutex::default(),
             mounts_own: OnceLock::new(),
             probing: tokio::sync::Mutex::default(),
+            probes: Mutex::default(),
             turns: Mutex::default(),
             access: PhantomData,
         }
@@ -259,7 +264,7 @@ pub struct ReadOnly;
 #[derive(Debug, Clone, Copy)]
 pub struct ReadWrite;
 
-/// Held by whoever pushes a referrer of a subject.
+/// Held by whoever has the turn.
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// One registry, seen by one side of the copy.
@@ -267,6 +272,8 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 pub struct Remote<A> {
     client: Client,
     registry: Registry,
+    /// Whether the registry is asked itself, and not a cache that may know of a part only.
+    is_direct: bool,
     actions: &'static str,
     /// Whether a repository answers the referrers API, as far as that is known.
     referrers_api: Mutex<HashMap<Repository, bool>>,
@@ -274,6 +281,8 @@ pub struct Remote<A> {
     mounts_own: OnceLock<bool>,
     /// Held by the blob that finds that out.
     probing: tokio::sync::Mutex<()>,
+    /// Held by whoever finds out whether a repository answers the referrers API.
+    probes: Mutex<HashMap<Repository, Turn>>,
     /// One turn a subject: its referrers are pushed one after the other.
     turns: Mutex<HashMap<(Repository, Digest), Turn>>,
     access: PhantomData<A>,

@@ -1,5 +1,6 @@
 //! Reports for tests: a rich one with an entry of every kind, and small ones made to measure.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ fn run(mode: Mode) -> Run {
 }
 
 fn report(mode: Mode, items: Vec<Item>, results: Option<Vec<Result>>) -> Report {
-    let plan = Plan { digest: digest("the plan"), items };
+    let plan = Plan { digest: digest("the plan"), items, seen_blobs: HashMap::new() };
     Report { run: run(mode), plan, results, warnings: vec![] }
 }
 
