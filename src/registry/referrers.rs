@@ -85,14 +85,12 @@ impl<A> Remote<A> {
             let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(probes.entry(repository.clone()).or_default())
         };
-        let _first = match probe.try_lock() {
-            Ok(first) => self.known_api(repository).is_none().then_some(first),
+        let first = probe.try_lock().ok();
+        if first.is_none() {
             // If whoever asks first learns nothing, the others find out each by themselves.
-            Err(_) => {
-                drop(probe.lock().await);
-                None
-            }
-        };
+            drop(probe.lock().await);
+        }
+        let _first = first.filter(|_| self.known_api(repository).is_none());
         if self.known_api(repository) == Some(false) {
             return Ok(None);
         }
