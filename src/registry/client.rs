@@ -20,6 +20,7 @@ use url::Url;
 use super::answer::{Answer, Sender};
 use super::auth::{Auth, Scope};
 use super::error::unreachable;
+use super::guard::check_literal;
 use super::redact::Secrets;
 use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
 use super::silence::Silence;
@@ -42,7 +43,10 @@ pub struct Traffic {
 pub(super) struct Client {
     pub(super) host: String,
     pub(super) base: Url,
-    pub(super) http: reqwest::Client,
+    /// How the registry itself is reached.
+    pub(super) home: Way,
+    /// How other hosts are, that it leads to.
+    pub(super) abroad: Way,
     pub(super) auth: Auth,
     pub(super) slots: Arc<Semaphore>,
     pub(super) retry: RetryPolicy,
@@ -51,6 +55,13 @@ pub(super) struct Client {
     pub(super) deadline: Option<Instant>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) silence: Silence,
+}
+
+/// How hosts are reached, and which of them.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) http: reqwest::Client,
+    pub(super) is_guarded: bool,
 }
 
 /// A request to be made.
@@ -210,7 +221,7 @@ impl Client {
     }
 
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
-        let request = self.request(call, &call.url, None);
+        let request = self.request(call, &call.url, None)?;
         let response = self.head_of_answer(call, &call.url, request).await?;
         let sender = self.sender(call.url.clone(), call.secrets.clone());
         Ok(Answer::new(call, sender, response, None))
@@ -239,7 +250,7 @@ impl Client {
             if let Some(authorization) = &authorization {
                 secrets.add_header(authorization);
             }
-            let request = self.request(call, &url, authorization.as_ref());
+            let request = self.request(call, &url, authorization.as_ref())?;
             let response = match stream {
                 None => self.head_of_answer(call, &url, request).await?,
                 Some((size, origin)) => {
@@ -279,12 +290,16 @@ impl Client {
         call: &Call,
         url: &Url,
         authorization: Option<&HeaderValue>,
-    ) -> reqwest::RequestBuilder {
-        let mut request = self.http.request(call.method.clone(), url.clone()).headers(call.headers.clone());
+    ) -> Result<reqwest::RequestBuilder, StoreError> {
+        let way = if same_origin(url, &self.base) { &self.home } else { &self.abroad };
+        if way.is_guarded {
+            check_literal(url).map_err(|refused| call.error(StoreErrorKind::Other, refused.to_string()))?;
+        }
+        let mut request = way.http.request(call.method.clone(), url.clone()).headers(call.headers.clone());
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        match &call.body {
+        Ok(match &call.body {
             Body::Empty if matches!(call.method, Method::POST | Method::PUT) => {
                 request.header(CONTENT_LENGTH, 0)
             }
@@ -292,7 +307,7 @@ impl Client {
             Body::Bytes(content_type, bytes) => {
                 request.header(CONTENT_TYPE, content_type.as_str()).body(bytes.clone())
             }
-        }
+        })
     }
 
     async fn head_of_answer(
