@@ -45,7 +45,7 @@ const SPECIAL_V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(168, 63, 129, 16), 32, "the metadata service of a cloud"),
     (Ipv4Addr::new(100, 100, 100, 200), 32, "the metadata service of a cloud"),
     (Ipv4Addr::new(169, 254, 169, 254), 32, "the metadata service of a cloud"),
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "this machine"),
+    (Ipv4Addr::UNSPECIFIED, 8, "this machine"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "this machine"),
     (Ipv4Addr::new(10, 0, 0, 0), 8, "a private network"),
     (Ipv4Addr::new(172, 16, 0, 0), 12, "a private network"),
@@ -62,7 +62,7 @@ const SPECIAL_V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(240, 0, 0, 0), 4, "a reserved address"),
 ];
 
-/// IPv6 ranges (IANA IPv6 Special-Purpose Address Registry). What is outside of 2000::/3 is refused as well:
+/// IPv6 ranges (IANA IPv6 Special-Purpose Address Registry). What is outside of `2000::/3` is refused as well:
 /// nothing public is there.
 const SPECIAL_V6: &[(Ipv6Addr, u32, &str)] = &[
     (Ipv6Addr::LOCALHOST, 128, "this machine"),
@@ -282,6 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_as_private_as_the_most_private_of_its_addresses() {
+        #[expect(clippy::needless_pass_by_value, reason = "the type of a lookup")]
         fn lookup(name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
             match name.as_str() {
                 "public.example.com" => addresses(&["8.8.8.8", "2606:4700::1111"]),
