@@ -12,7 +12,7 @@ fn load_all(lists: &[&str], command_line: Option<&str>) -> Result<Config, Faults
         .zip('a'..)
         .map(|(text, name)| ListFile { name: format!("{name}.yaml"), text: (*text).to_owned() })
         .collect();
-    load(&files, PrefixSources { policy: None, command_line }, Signatures::Copy)
+    load(&files, PrefixSources { command_line, ..PrefixSources::default() }, Signatures::Copy)
 }
 
 /// Everything that is said of lists: faults as `E`, else entries as `source > target` and warnings as `W`.
@@ -343,7 +343,7 @@ fn the_strongest_prefix_decides() {
             lists.iter().map(|text| ListFile { name: "a.yaml".into(), text: (*text).into() }).collect();
         let location = Location { file: "policy.yaml".into(), line: 1, column: 19 };
         let policy = policy.map(|text| StatedPrefix { prefix: text.parse().expect("a prefix"), location });
-        let prefix = PrefixSources { policy: policy.as_ref(), command_line };
+        let prefix = PrefixSources { policy: policy.as_ref(), command_line, trusted: None };
         load(&files, prefix, Signatures::Copy).map_or_else(
             |faults| faults.to_string(),
             |config| {
@@ -480,4 +480,43 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_trusted_prefix_is_not_moved_by_a_list() {
+    let trusted = "r.example/mirror/".parse::<TargetPrefix>().expect("a prefix");
+    let load = |stated: &str| {
+        let text = format!("{stated}images:\n- source: org/app:1\n");
+        let prefix = PrefixSources { trusted: Some(&trusted), ..PrefixSources::default() };
+        load(&[ListFile { name: "a.yaml".into(), text }], prefix, Signatures::Copy)
+    };
+    for stated in ["", "targetRepoPrefix: r.example/mirror/\n"] {
+        let config = load(stated).expect("a good list");
+        assert_eq!(config.entries[0].target.to_string(), "r.example/mirror/org/app:1");
+    }
+    let faults = load("targetRepoPrefix: evil.example/mirror/\n").expect_err("another prefix").to_string();
+    assert!(faults.starts_with("a.yaml:1:19: `evil.example/mirror/` is not where the images go"), "{faults}");
+}
+
+#[test]
+fn changes_are_told_by_target_and_image() {
+    let before = "images:\n\
+        - source: org/same:1\n\
+        - source: org/other:1\n\
+        - source: org/gone:1\n\
+        - {source: org/narrowed:1, platforms: [linux/amd64, linux/arm64]}\n";
+    let now = format!(
+        "images:\n\
+        - source: org/added:1\n\
+        - {{source: org/narrowed:1, platforms: [linux/amd64]}}\n\
+        - source: org/other:1@sha256:{HEX}\n\
+        - {{source: org/same:1, tag: \"1\"}}\n"
+    );
+    let [before, now] =
+        [before, &now].map(|list| load_all(&[list], Some("r.example/m/")).expect("a good list"));
+    let changes = Changes::between(Some(&before), &now);
+    assert_eq!(changes.entries, [Change::Added, Change::Changed, Change::Changed, Change::Unchanged]);
+    let removed: Vec<String> = changes.removed.iter().map(|entry| entry.target.to_string()).collect();
+    assert_eq!(removed, ["r.example/m/org/gone:1"]);
+    assert_eq!(Changes::between(None, &now).entries, [Change::Added; 4]);
 }
