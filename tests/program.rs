@@ -126,9 +126,12 @@ fn what_is_wrong_with_a_list_is_said_at_once_and_with_its_place() {
 #[test]
 fn a_variable_that_does_not_parse_never_means_a_live_run() {
     let home = tempfile::tempdir().expect("a folder");
-    let output = program(home.path()).env("SYNCER_DRY_RUN", "yes").output().expect("an output");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output).contains("SYNCER_DRY_RUN"), "{}", text(&output));
+    for typed in [None, Some("--dry-run=false")] {
+        let mut program = program(home.path());
+        let output = program.args(typed).env("SYNCER_DRY_RUN", "yes").output().expect("an output");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output).contains("SYNCER_DRY_RUN"), "{}", text(&output));
+    }
 }
 
 #[test]

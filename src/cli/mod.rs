@@ -158,11 +158,11 @@ pub struct LogOptions {
 #[derive(Debug, Args)]
 pub struct ServeOptions {
     /// Serve this OCI image layout folder; it is made where it is not there
-    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Serve memory, which is empty at the start and gone at the end; the default without --root
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
-        default_missing_value = "true", conflicts_with = "root", value_parser = value::boolean, action = clap::ArgAction::Set)]
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub memory: bool,
     /// The address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
@@ -271,9 +271,14 @@ pub fn parse(
     let matches = variables.matches(&command, arguments.into_iter().collect())?;
     let typed = Typed::from_arg_matches(&matches)?;
     let asked = typed.command.unwrap_or(Command::Sync(typed.sync));
-    if let Command::Sync(SyncOptions { run, .. }) | Command::Plan(run) = &asked {
-        check(run).map_err(|message| command.clone().error(ErrorKind::ArgumentConflict, message))?;
-    }
+    let checked = match &asked {
+        Command::Sync(SyncOptions { run, .. }) | Command::Plan(run) => check(run),
+        Command::Serve(ServeOptions { root: Some(_), memory: true, .. }) => {
+            Err("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one".to_owned())
+        }
+        _ => Ok(()),
+    };
+    checked.map_err(|message| command.clone().error(ErrorKind::ArgumentConflict, message))?;
     Ok(Cli { command: asked, warnings: variables.warnings(&command) })
 }
 
