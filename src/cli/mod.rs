@@ -33,7 +33,7 @@ Without a subcommand the options are those of `sync`. Each option can be given b
 line wins, and options that may repeat are written one a line.
 
 Exit codes, the strongest first: 2 bad usage, list or policy; 130 or 143 interrupted; 1 blocked or failed; \
-3 conflict or policy violation; 4 only deferred; 0 done, or nothing to do.";
+3 conflict or policy violation; 0 done, or nothing to do.";
 
 /// Keeps third-party container images in your own registry: immutable, complete with their signatures, and
 /// said before it is done.

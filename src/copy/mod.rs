@@ -116,13 +116,7 @@ fn planned_conflict(item: &Item) -> Cause {
 }
 
 fn ended(outcome: Outcome) -> Result {
-    Result {
-        outcome,
-        transfer: Transfer::default(),
-        proof: None,
-        duration: Duration::ZERO,
-        remarks: Vec::new(),
-    }
+    Result { outcome, transfer: Transfer::default(), proof: None, duration: Duration::ZERO }
 }
 
 /// The result of a task that panicked, which none should.
@@ -153,13 +147,7 @@ impl Run {
             Err(Stop::Failed(cause)) => (Outcome::Failed(cause), None),
             Err(Stop::Conflict(cause)) => (Outcome::Conflict(cause), None),
         };
-        Result {
-            outcome,
-            transfer: image.transfer(),
-            proof,
-            duration: started.elapsed(),
-            remarks: Vec::new(),
-        }
+        Result { outcome, transfer: image.transfer(), proof, duration: started.elapsed() }
     }
 
     fn tell_finished(&self, index: usize, result: &Result) {

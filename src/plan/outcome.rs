@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Remark};
+use super::Cause;
 
 /// What became of one item.
 #[derive(Debug, Clone)]
@@ -15,8 +15,6 @@ pub struct Result {
     pub proof: Option<Proof>,
     /// How long it took, from its first request to its last.
     pub duration: Duration,
-    /// What came up on the way.
-    pub remarks: Vec<Remark>,
 }
 
 /// How an item ended.
@@ -36,15 +34,13 @@ pub enum Outcome {
     Blocked(Cause),
     /// It was tried and failed.
     Failed(Cause),
-    /// It was put off to the next run.
-    Deferred(String),
     /// The run ended before its turn.
     NotRun,
 }
 
 impl Outcome {
     /// The outcome in reports: `copied`, `companions-copied`, `up-to-date`, `moved`, `conflict`, `blocked`,
-    /// `failed`, `deferred`, `not-run`.
+    /// `failed`, `not-run`.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -55,7 +51,6 @@ impl Outcome {
             Self::Conflict(_) => "conflict",
             Self::Blocked(_) => "blocked",
             Self::Failed(_) => "failed",
-            Self::Deferred(_) => "deferred",
             Self::NotRun => "not-run",
         }
     }

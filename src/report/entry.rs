@@ -63,18 +63,9 @@ impl<'a> Entry<'a> {
             && self.cause().is_some_and(|cause| cause.kind == CauseKind::Policy)
     }
 
-    /// Why it was put off, if so.
-    #[must_use]
-    pub fn deferral(&self) -> Option<&'a str> {
-        match self.result.map(|result| &result.outcome) {
-            Some(Outcome::Deferred(reason)) => Some(reason),
-            _ => None,
-        }
-    }
-
-    /// The remarks of the plan, then those of the copy.
+    /// What else there is to say.
     pub fn remarks(&self) -> impl Iterator<Item = &'a Remark> + use<'a> {
-        self.item.remarks.iter().chain(self.result.into_iter().flat_map(|result| &result.remarks))
+        self.item.remarks.iter()
     }
 
     /// The digest that says most of the entry: what belongs at the target, else what is there.

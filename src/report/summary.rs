@@ -69,7 +69,6 @@ pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
             .run
             .interruption
             .map_or_else(String::new, |how| format!("{}, this is what was done", how.sentence())),
-        Verdict::Deferred => "all is well but for what was put off to the next run".to_owned(),
         Verdict::Failed => match report.run.interruption {
             Some(how) => how.sentence().to_owned(),
             None => tally(totals)

@@ -17,8 +17,8 @@ pub struct Document {
     /// `plan`: it says what would be done. `sync`: it was done.
     #[schemars(extend("enum" = ["plan", "sync"]))]
     pub mode: &'static str,
-    /// The exit code: 0 done, 1 blocked or failed, 3 conflict or policy violation, 4 only deferred, 130 and 143
-    /// interrupted.
+    /// The exit code: 0 done, 1 blocked or failed, 3 conflict or policy violation, 130 and 143 interrupted. 4 is
+    /// reserved for a run that only put something off to the next one; none does yet.
     #[schemars(extend("enum" = [0, 1, 3, 4, 130, 143]))]
     pub exit_code: u8,
     /// What ended the run before its time.
@@ -102,8 +102,6 @@ pub struct OutcomeCounts {
     pub blocked: usize,
     /// It was tried and failed.
     pub failed: usize,
-    /// It was put off to the next run.
-    pub deferred: usize,
     /// The run ended before its turn, or only planned.
     pub not_run: usize,
 }
@@ -143,14 +141,13 @@ pub struct ItemDocument {
     /// What was decided.
     #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked"]))]
     pub decision: &'static str,
-    /// How it ended. In a plan, `not-run` stands where something has to be done.
+    /// How it ended. In a plan, `not-run` stands where something has to be done. `deferred` is reserved for what
+    /// is put off to the next run; nothing is yet.
     #[schemars(extend("enum" = ["copied", "companions-copied", "up-to-date", "moved", "conflict", "blocked",
         "failed", "deferred", "not-run"]))]
     pub outcome: &'static str,
     /// Why it is a conflict, blocked or failed, where there is more to say than that.
     pub cause: Option<CauseDocument>,
-    /// Why it was put off.
-    pub deferred_because: Option<String>,
     /// The digest that the source's reference stands for.
     pub source_digest: Option<String>,
     /// The digest that belongs at the target; another one than the source's if only some platforms are

@@ -88,7 +88,6 @@ fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
         conflict: count(Status::Conflict),
         blocked: count(Status::Blocked),
         failed: count(Status::Failed),
-        deferred: count(Status::Deferred),
         not_run: count(Status::NotRun)
             + count(Status::Copy)
             + count(Status::Companions)
@@ -130,7 +129,6 @@ impl From<Entry<'_>> for ItemDocument {
             decision: item.decision.word(),
             outcome: entry.outcome_word(),
             cause: entry.cause().map(CauseDocument::from),
-            deferred_because: entry.deferral().map(ToOwned::to_owned),
             source_digest: text(&item.source_digest),
             digest: text(&item.digest),
             target_digest: text(&item.target_digest),

@@ -89,7 +89,6 @@ impl Report {
         match (self.verdict(), self.run.mode) {
             (Verdict::Done, Mode::Sync) => "✅",
             (Verdict::Done, Mode::Plan) => "📋",
-            (Verdict::Deferred, _) => Status::Deferred.icon(),
             (Verdict::Conflict, _) => Status::Conflict.icon(),
             _ => Status::Failed.icon(),
         }
@@ -100,15 +99,13 @@ impl Report {
         format!("<sub>image-syncer {version} · plan {}</sub>\n", code(&self.plan.digest.to_string()))
     }
 
-    /// Warnings of the lists' reader, reasons of deferrals and remarks, each with its place.
+    /// Warnings of the lists' reader, and remarks, each with its place.
     fn notes(&self) -> Vec<(String, String)> {
         let warnings =
             self.warnings.iter().map(|warning| (warning.location.to_string(), warning.message.clone()));
         let remarks = self.entries().flat_map(|entry| {
             let place = entry.item.location.to_string();
-            let deferral = entry.deferral().map(|reason| format!("deferred: {reason}"));
-            let remarks = entry.remarks().map(|remark| remark.message.clone());
-            deferral.into_iter().chain(remarks).map(move |message| (place.clone(), message))
+            entry.remarks().map(move |remark| (place.clone(), remark.message.clone()))
         });
         warnings.chain(remarks).collect()
     }

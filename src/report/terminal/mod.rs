@@ -97,7 +97,6 @@ pub fn finished(target: &str, outcome: &Outcome, transfer: &Transfer, look: Look
     let head = format!("{} {:<10}", status.mark(), status.word());
     let reason = match outcome {
         Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause) => cause.to_string(),
-        Outcome::Deferred(reason) => reason.clone(),
         _ => String::new(),
     };
     let mut room = look.columns.saturating_sub(width(&head) + 1 + 10 + 2);
@@ -146,7 +145,7 @@ fn explain(text: &mut String, entry: Entry<'_>, look: Look) {
     text.push('\n');
 }
 
-/// Warnings of the lists' reader, reasons of deferrals and remarks, each with its place.
+/// Warnings of the lists' reader, and remarks, each with its place.
 fn notes(text: &mut String, report: &Report, look: Look) {
     let mut notes: Vec<(String, String)> = report
         .warnings
@@ -155,9 +154,6 @@ fn notes(text: &mut String, report: &Report, look: Look) {
         .collect();
     for entry in report.entries() {
         let place = entry.item.location.to_string();
-        if let Some(reason) = entry.deferral() {
-            notes.push((place.clone(), format!("deferred: {reason}")));
-        }
         notes.extend(entry.remarks().map(|remark| (place.clone(), remark.message.clone())));
     }
     if notes.is_empty() {

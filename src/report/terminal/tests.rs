@@ -78,8 +78,9 @@ fn with_hostile(text: &str) -> [Report; 2] {
         location: planned.plan.items[0].location.clone(),
         message: text.to_owned(),
     });
-    let deferred = sync_report(vec![Outcome::Deferred(text.to_owned())]);
-    [planned, deferred]
+    let cause = crate::report::sample::cause(crate::plan::CauseKind::Failure, text);
+    let failed = sync_report(vec![Outcome::Failed(cause)]);
+    [planned, failed]
 }
 
 fn assert_harmless(report: &Report) {
