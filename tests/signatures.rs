@@ -347,7 +347,7 @@ fn a_fallback_index_that_cannot_be_read_is_a_failure() {
 }
 
 /// Has the target lose something after it was pushed, and asserts that the image is not called copied.
-fn lost(what: impl Fn(&Parts, &str) -> Option<Fault> + Send + Sync + 'static) {
+fn lost(read_back: usize, what: impl Fn(&Parts, &str) -> Option<Fault> + Send + Sync + 'static) {
     let story = Scenario::new().lists("team/app:1");
     let memory = &story.source.memory;
     let image = image(memory);
@@ -367,7 +367,9 @@ fn lost(what: impl Fn(&Parts, &str) -> Option<Fault> + Send + Sync + 'static) {
     told.expect(&["failed"]);
     let item = told.item(0);
     assert_eq!(item["cause"]["operation"], "read back", "{item}");
-    assert_eq!(item["companions_proof"], json!(null));
+    assert_eq!(item["companions_proof"], json!({ "expected": 2, "verified": read_back }));
+    let said = format!("{read_back} of 2 companions read back");
+    assert!(told.text().contains(&said), "{}", told.text());
     assert_eq!(told.exit_code(), 1);
     assert_eq!(story.mirrored(NAME, "1"), None, "the tag comes last");
     story.target.heal();
@@ -377,7 +379,7 @@ fn lost(what: impl Fn(&Parts, &str) -> Option<Fault> + Send + Sync + 'static) {
 
 #[test]
 fn a_companion_that_the_target_lost_is_a_failure() {
-    lost(|parts, path| {
+    lost(0, |parts, path| {
         let read = parts.method == Method::GET && path.contains("/manifests/sha256:");
         read.then(|| Fault::status(404, "MANIFEST_UNKNOWN"))
     });
@@ -385,7 +387,7 @@ fn a_companion_that_the_target_lost_is_a_failure() {
 
 #[test]
 fn a_blob_of_a_companion_that_the_target_lost_is_a_failure() {
-    lost(|parts, path| {
+    lost(0, |parts, path| {
         let read = parts.method == Method::HEAD && path.contains("/blobs/");
         read.then(|| Fault::status(404, "BLOB_UNKNOWN"))
     });
@@ -393,7 +395,7 @@ fn a_blob_of_a_companion_that_the_target_lost_is_a_failure() {
 
 #[test]
 fn a_referrer_that_the_target_does_not_list_is_a_failure() {
-    lost(|parts, path| {
+    lost(1, |parts, path| {
         let list = parts.method == Method::GET && path.contains("/referrers/");
         let empty = json!({ "schemaVersion": 2, "manifests": [] }).to_string();
         list.then(|| Fault::Answer(http::Response::new(empty.into())))

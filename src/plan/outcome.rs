@@ -11,7 +11,8 @@ pub struct Result {
     pub outcome: Outcome,
     /// What was moved for it.
     pub transfer: Transfer,
-    /// What was read back of its companions; `None` if none were copied.
+    /// What was read back of its companions; `None` if none were copied. It can be less than all, with a
+    /// failure, and the image can fail after it.
     pub proof: Option<Proof>,
     /// How long it took, from its first request to its last.
     pub duration: Duration,
@@ -90,7 +91,7 @@ impl std::ops::AddAssign for Transfer {
 /// The companions of an item that were read back at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Proof {
-    /// How many the source has.
+    /// How many were copied.
     pub expected: usize,
     /// How many of them were read back whole: the manifest by its digest, and its blobs are there.
     pub verified: usize,

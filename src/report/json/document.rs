@@ -172,7 +172,8 @@ pub struct ItemDocument {
     pub signed: &'static str,
     /// What belongs to the image; `null` if nobody looked, empty if there is nothing.
     pub companions: Option<Vec<CompanionDocument>>,
-    /// The companions that were read back at the target; `null` if none were copied.
+    /// The companions that were read back at the target; `null` if none were copied, or if copying them failed
+    /// before.
     pub companions_proof: Option<ProofDocument>,
     /// What else there is to say.
     pub remarks: Vec<RemarkDocument>,
@@ -252,7 +253,7 @@ pub struct CompanionDocument {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Proof")]
 pub struct ProofDocument {
-    /// How many the source has.
+    /// How many were copied.
     pub expected: usize,
     /// How many of them were read back.
     pub verified: usize,
