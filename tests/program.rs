@@ -169,6 +169,48 @@ fn a_signal_ends_the_run_with_a_partial_report() {
     }
 }
 
+/// Nothing was decided of an image that nobody looked at: it is neither blocked nor anything else.
+#[test]
+fn what_nobody_looked_at_is_not_called_blocked() {
+    for (arguments, signal, code) in [
+        (["plan", "--timeout", "30m"], Some("-INT"), 130),
+        (["plan", "--timeout", "2s"], None, 1),
+        (["sync", "--timeout", "2s"], None, 1),
+    ] {
+        let (source, target) = (TestRegistry::start(), TestRegistry::start());
+        two_images(&source);
+        source.on_request(|request| request.uri.path().ends_with("/manifests/2").then_some(Fault::Stall));
+        let home = home_with_list(&source);
+        let child = program(home.path())
+            .args(arguments)
+            .args(["--report", "report.json", "-r", &mirror(&target)])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        if let Some(signal) = signal {
+            let began = Instant::now();
+            while source.count(&Method::GET, "/manifests/1") == 0 && began.elapsed() < Duration::from_secs(20)
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+            assert!(killed.success());
+        }
+        let output = child.wait_with_output().expect("an output");
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        let report = std::fs::read(home.path().join("report.json")).expect("a report");
+        let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+        let (looked_at, unseen) = (&report["items"][0], &report["items"][1]);
+        assert_eq!((&looked_at["decision"], &looked_at["outcome"]), (&"copy".into(), &"not-run".into()));
+        assert_eq!((&unseen["decision"], &unseen["outcome"]), (&serde_json::Value::Null, &"not-run".into()));
+        assert_eq!(unseen["cause"], serde_json::Value::Null);
+        assert_eq!(report["totals"]["decisions"]["blocked"], 0);
+        assert!(!text(&output).contains("blocked"), "{}", text(&output));
+    }
+}
+
 #[test]
 fn what_was_killed_leaves_no_tag_and_the_next_run_completes() {
     let (source, target) = (TestRegistry::start(), TestRegistry::start());

@@ -1,5 +1,6 @@
 //! Reports for tests: a rich one with an entry of every kind, and small ones made to measure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,7 +121,8 @@ fn run(mode: Mode) -> Run {
 
 fn report(mode: Mode, items: Vec<Item>, results: Option<Vec<Result>>) -> Report {
     let plan = Plan { digest: digest("the plan"), items };
-    Report { run: run(mode), plan, results, warnings: vec![] }
+    let prefix = "registry.example.com/mirror/".parse().expect("a prefix");
+    Report { run: run(mode), plan, prefix, unseen: BTreeSet::new(), results, warnings: vec![] }
 }
 
 pub(super) fn sync_report(outcomes: Vec<Outcome>) -> Report {
@@ -133,16 +135,6 @@ pub(super) fn plan_report(decisions: Vec<Decision>) -> Report {
         .into_iter()
         .enumerate()
         .map(|(index, decision)| Item { decision, ..item(&format!("library/app{index}"), "1") });
-    report(Mode::Plan, items.collect(), None)
-}
-
-/// A plan with targets of these repositories.
-pub(super) fn report_of(repositories: &[&str]) -> Report {
-    let items = repositories.iter().map(|repository| {
-        let mut item = item("library/app", "1");
-        item.target.repository = repository.parse().expect("a repository");
-        item
-    });
     report(Mode::Plan, items.collect(), None)
 }
 

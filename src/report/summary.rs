@@ -65,10 +65,12 @@ pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
             return Some("Exit code 0: conflicts only warn, as asked for".to_owned());
         }
         Verdict::Done | Verdict::Invalid => return None,
-        Verdict::Interrupted | Verdict::Terminated => report
-            .run
-            .interruption
-            .map_or_else(String::new, |how| format!("{}, this is what was done", how.sentence())),
+        Verdict::Interrupted | Verdict::Terminated => {
+            report.run.interruption.map_or_else(String::new, |how| match report.run.mode {
+                Mode::Plan => format!("{}, this is what was found out", how.sentence()),
+                Mode::Sync => format!("{}, this is what was done", how.sentence()),
+            })
+        }
         Verdict::Failed => match report.run.interruption {
             Some(how) => how.sentence().to_owned(),
             None => tally(totals)
@@ -88,25 +90,11 @@ fn lowercase_first(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// What all targets of a report begin with, up to and with a `/`; empty if they have nothing in common.
-pub(super) fn common_prefix(report: &Report) -> String {
-    let mut targets = report.plan.items.iter().map(|item| item.target.to_string());
-    let Some(mut prefix) = targets.next() else { return String::new() };
-    prefix.truncate(prefix.rfind('/').map_or(0, |slash| slash + 1));
-    for target in targets {
-        while !target.starts_with(&prefix) {
-            prefix.pop();
-            prefix.truncate(prefix.rfind('/').map_or(0, |slash| slash + 1));
-        }
-    }
-    prefix
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::Outcome;
-    use crate::report::sample::{report_of, sync_report};
+    use crate::report::sample::sync_report;
 
     #[test]
     fn nothing_to_do_is_said_so() {
@@ -119,16 +107,5 @@ mod tests {
             assert_eq!(headline(&report, &report.totals()), text);
             assert_eq!(verdict(&report, &report.totals()), None);
         }
-    }
-
-    #[test]
-    fn the_common_prefix_ends_at_a_slash() {
-        let check = |repositories: &[&str], expected: &str| {
-            assert_eq!(common_prefix(&report_of(repositories)), expected);
-        };
-        check(&[], "");
-        check(&["mirror/app"], "registry.example.com/mirror/");
-        check(&["mirror/app", "mirror/apple/pie"], "registry.example.com/mirror/");
-        check(&["mirror/app", "mirrored/app"], "registry.example.com/");
     }
 }

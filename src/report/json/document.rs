@@ -65,7 +65,7 @@ pub struct TotalsDocument {
     pub companions_proof: ProofDocument,
 }
 
-/// How many items have each decision.
+/// How many items have each decision. Items that nobody looked at have none.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DecisionCounts {
@@ -138,11 +138,11 @@ pub struct ItemDocument {
     pub source: String,
     /// Where it belongs, as a full reference.
     pub target: String,
-    /// What was decided.
-    #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked"]))]
-    pub decision: &'static str,
-    /// How it ended. In a plan, `not-run` stands where something has to be done. `deferred` is reserved for what
-    /// is put off to the next run; nothing is yet.
+    /// What was decided; `null` if the run ended before anybody looked at the image.
+    #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked", null]))]
+    pub decision: Option<&'static str>,
+    /// How it ended. In a plan, `not-run` stands where something has to be done, or where the run
+    /// ended before anybody looked. `deferred` is reserved for what is put off to the next run; nothing is yet.
     #[schemars(extend("enum" = ["copied", "companions-copied", "up-to-date", "moved", "conflict", "blocked",
         "failed", "deferred", "not-run"]))]
     pub outcome: &'static str,

@@ -69,8 +69,8 @@ fn millis(duration: std::time::Duration) -> u64 {
 
 fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
     let mut decisions = DecisionCounts::default();
-    for item in &report.plan.items {
-        *match item.decision {
+    for decision in report.entries().filter_map(|entry| entry.decision()) {
+        *match decision {
             Decision::Copy => &mut decisions.copy,
             Decision::Companions => &mut decisions.companions,
             Decision::UpToDate => &mut decisions.up_to_date,
@@ -126,7 +126,7 @@ impl From<Entry<'_>> for ItemDocument {
             location: (&item.location).into(),
             source: item.source.to_string(),
             target: item.target.to_string(),
-            decision: item.decision.word(),
+            decision: entry.decision().map(Decision::word),
             outcome: entry.outcome_word(),
             cause: entry.cause().map(CauseDocument::from),
             source_digest: text(&item.source_digest),
@@ -135,7 +135,7 @@ impl From<Entry<'_>> for ItemDocument {
             media_type: item.media_type.as_ref().map(ToString::to_string),
             platforms: item.platforms.iter().map(ToString::to_string).collect(),
             bytes: item.bytes,
-            bytes_to_move: item.bytes_to_move,
+            bytes_to_move: item.bytes_to_move.filter(|_| entry.decision().is_some()),
             transfer: entry.result.map(|result| (&result.transfer).into()),
             signed: match companions::summary(item).signed {
                 Signed::NotLookedAt => "not-looked-at",
@@ -247,7 +247,9 @@ mod tests {
         let validator = jsonschema::validator_for(&schema).expect("a schema");
         let mut interrupted = rich_sync();
         interrupted.run.interruption = Some(Interruption::Terminate);
-        for report in [rich_plan(), rich_sync(), interrupted, sync_report(vec![])] {
+        let mut unseen = rich_plan();
+        unseen.unseen.insert(12);
+        for report in [rich_plan(), rich_sync(), interrupted, unseen, sync_report(vec![])] {
             let document: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
             let faults: Vec<String> =
                 validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
