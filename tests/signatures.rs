@@ -96,8 +96,13 @@ fn companions_that_went_apart_are_a_conflict() {
             assert_eq!(told.exit_code(), 3);
             assert_eq!(told.item(0)["remarks"][0]["code"], "companion-conflict");
             let text = told.text();
-            assert!(text.contains(&tag), "{text}");
-            assert!(!text.contains("the list wants"), "the image itself is no conflict:\n{text}");
+            let at_target = format!("{}/{}:{tag}", story.target.host(), story.at_target(NAME));
+            assert!(text.contains(&format!("tag    {at_target}")), "{text}");
+            assert!(text.contains("delete that tag at the target"), "{text}");
+            assert_eq!(text.contains("of your own"), suffix != ".sbom", "an SBOM does not grow:\n{text}");
+            for wrong in ["the list wants", "new tag:"] {
+                assert!(!text.contains(wrong), "the image itself is no conflict:\n{text}");
+            }
         }
         assert_eq!(story.target.tags(), before);
         assert_eq!(story.target.writes().len(), 0, "the other companions wait, too");
@@ -151,6 +156,14 @@ fn required(make: impl Fn(&Memory, &RawManifest)) -> (&'static str, u8) {
         assert_eq!(at_target, Some(image));
     } else {
         assert_eq!(told.item(0)["cause"]["kind"], "policy");
+        let text = told.text();
+        assert!(text.contains("not allowed to mirror"), "{text}");
+        assert!(
+            text.contains("no signature of it was found, and `--signatures require` wants one; ask"),
+            "{text}"
+        );
+        assert!(text.contains("Exit code 3: an image is not allowed"), "{text}");
+        assert!(!text.contains("policy"), "there is none:\n{text}");
         assert_eq!(at_target, None);
         assert_eq!(story.target.writes().len(), 0);
     }
@@ -239,7 +252,7 @@ fn no_signature_can_cover_an_index_that_is_made_smaller() {
     let of_child = sign(memory, NAME, &amd64);
     let told = story.sync();
     told.expect(&["blocked"]);
-    assert!(told.item(0)["cause"]["message"].to_string().contains("made smaller"));
+    assert!(told.item(0)["cause"]["message"].to_string().contains("makes smaller"));
     assert_eq!(told.exit_code(), 3);
 
     let story = story.signatures(Signatures::Copy);

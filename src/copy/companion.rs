@@ -88,7 +88,7 @@ impl Image<'_> {
         let has = found.map_or_else(|| "nothing".to_owned(), ToString::to_string);
         let reference = format!("{}{}:{tag}", self.item.target.root, self.item.target.repository);
         let message = format!("it has {has}; somebody else wrote it while this run was under way");
-        Stop::Conflict(Cause::failure(Side::Target, "create tag", reference, message))
+        Stop::Conflict(Cause::failure(Side::Target, Cause::COMPANION_TAG, reference, message))
     }
 
     /// Reads the copied companions back, and counts those that are there: each manifest by its digest, its

@@ -109,7 +109,7 @@ fn planned_conflict(item: &Item) -> Cause {
     match item.remarks.iter().find(|remark| remark.kind == RemarkKind::CompanionConflict) {
         Some(remark) => {
             let target = item.target.to_string();
-            Cause::failure(Side::Target, "copy the companions of", target, remark.message.clone())
+            Cause::failure(Side::Target, Cause::COMPANION_TAG, target, remark.message.clone())
         }
         None => conflict(item, item.target_digest.as_ref()),
     }

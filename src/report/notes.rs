@@ -16,7 +16,7 @@ impl Report {
         let remarks = self
             .entries()
             .flat_map(|entry| entry.remarks().map(move |remark| (entry, remark)))
-            .filter(|(_, remark)| remark.kind != RemarkKind::CompanionsSkipped)
+            .filter(|(_, remark)| !is_said_elsewhere(remark.kind))
             .map(|(entry, remark)| (entry.item.location.to_string(), remark.message.clone()));
         let skipped = self
             .entries()
@@ -24,6 +24,11 @@ impl Report {
             .then(|| (SKIPPED.0.to_owned(), SKIPPED.1.to_owned()));
         warnings.chain(remarks).chain(skipped).collect()
     }
+}
+
+/// Whether it is said once for all images, or among the conflicts.
+const fn is_said_elsewhere(kind: RemarkKind) -> bool {
+    matches!(kind, RemarkKind::CompanionsSkipped | RemarkKind::CompanionConflict)
 }
 
 #[cfg(test)]

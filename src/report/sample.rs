@@ -332,10 +332,10 @@ fn in_the_way() -> Vec<Item> {
     let mut unsigned = item_from("ghcr.io", "someone/unsigned", "ghcr.io/someone/unsigned", "3");
     unsigned.decision = Decision::Blocked(Cause {
         side: Side::Source,
-        operation: "copy",
+        operation: "mirror",
         reference: "ghcr.io/someone/unsigned:3".to_owned(),
         kind: CauseKind::Policy,
-        message: "the image has no signature, and signatures are required".to_owned(),
+        message: "no signature of it was found, and `--signatures require` wants one".to_owned(),
     });
     items.push(unsigned);
 

@@ -1,6 +1,6 @@
 //! The sentences that every view begins or ends with.
 
-use super::units::{bytes, count, duration};
+use super::units::{bytes, count, duration, number};
 use super::{Mode, OnTagConflict, Report, Status, Totals, Verdict};
 
 /// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.
@@ -79,10 +79,28 @@ pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
                 .collect::<Vec<_>>()
                 .join(", "),
         },
-        Verdict::Conflict if conflicts == 0 => "the policy does not allow an image".to_owned(),
-        Verdict::Conflict => "a tag is in conflict, and nothing was overwritten".to_owned(),
+        Verdict::Conflict => not_done(report, totals),
     };
     Some(format!("Exit code {}: {}", verdict.exit_code(), lowercase_first(&reason)))
+}
+
+/// What the operator did not allow, and what stands in the way.
+fn not_done(report: &Report, totals: &Totals) -> String {
+    let numbered = |count: u64, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(one.to_owned()),
+        _ => Some(format!("{} {many}", number(count))),
+    };
+    let violations = totals.policy_violations as u64;
+    let not_allowed = numbered(violations, "an image is not allowed", "images are not allowed");
+    let conflicts = totals.count(Status::Conflict) as u64;
+    let conflicts = numbered(conflicts, "a tag is in conflict", "tags are in conflict").map(|conflicts| {
+        match report.run.mode {
+            Mode::Plan => format!("{conflicts}, and nothing will be overwritten"),
+            Mode::Sync => format!("{conflicts}, and nothing was overwritten"),
+        }
+    });
+    not_allowed.into_iter().chain(conflicts).collect::<Vec<_>>().join("; ")
 }
 
 fn lowercase_first(text: &str) -> String {

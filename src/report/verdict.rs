@@ -13,7 +13,7 @@ pub enum Verdict {
     Terminated,
     /// Something is blocked or failed, or the time ran out.
     Failed,
-    /// A tag is in conflict, or the policy does not allow an image.
+    /// A tag is in conflict, or an image is not allowed, by the policy or by `--signatures require`.
     Conflict,
     /// Done, or nothing to do.
     Done,

@@ -51,7 +51,8 @@ pub struct TotalsDocument {
     pub decisions: DecisionCounts,
     /// How many items have each outcome.
     pub outcomes: OutcomeCounts,
-    /// How many items are blocked or failed because the operator's policy does not allow them.
+    /// How many items are blocked or failed because the operator does not allow them: by the policy, or by
+    /// `--signatures require`.
     pub policy_violations: usize,
     /// How many targets could not be looked at, in a plan.
     pub targets_not_readable: usize,
