@@ -110,6 +110,30 @@ fn reports_go_where_they_were_asked_for() {
     assert!(summary.contains("copied") && summary.contains("up to date"), "appended:\n{summary}");
 }
 
+/// What the program prints is what its schemas say, a plan's being the narrower one.
+#[test]
+fn json_is_as_the_schema_that_the_program_prints() {
+    let (source, target) = (TestRegistry::start(), TestRegistry::start());
+    two_images(&source);
+    let home = home_with_list(&source);
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = program(home.path()).args(arguments).output().expect("an output");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let validator = |name: &str| jsonschema::validator_for(&json(&["schema", name])).expect("a schema");
+    let (of_plans, of_reports) = (validator("plan"), validator("report"));
+    let run = |command: &str| json(&[command, "--format", "json", "-r", &mirror(&target)]);
+    let planned = run("plan");
+    for (validator, document) in [(&of_plans, &planned), (&of_reports, &planned), (&of_reports, &run("sync"))]
+    {
+        let faults: Vec<String> = validator.iter_errors(document).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+    assert!(of_plans.is_valid(&run("plan")), "nothing to do is a plan, too");
+    assert!(!of_plans.is_valid(&run("sync")), "a sync is no plan");
+}
+
 #[test]
 fn what_is_wrong_with_a_list_is_said_at_once_and_with_its_place() {
     let home = tempfile::tempdir().expect("a folder");

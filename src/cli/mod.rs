@@ -253,8 +253,10 @@ pub enum SchemaName {
     List,
     /// The operator's policy, image-syncer-policy.yaml.
     Policy,
-    /// The report that `--report` writes.
+    /// The report that `--report` and `--format json` write.
     Report,
+    /// What they write of a plan: a report of which nothing was done.
+    Plan,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.

@@ -295,6 +295,7 @@ fn the_other_subcommands_are_read() {
         command("schema policy", &[]),
         Command::Schema(SchemaOptions { name: SchemaName::Policy })
     ));
+    assert!(matches!(command("schema plan", &[]), Command::Schema(SchemaOptions { name: SchemaName::Plan })));
     assert!(matches!(command("completions zsh", &[]), Command::Completions(_)));
 }
 

@@ -2,14 +2,17 @@
 //!
 //! The types of [`document`] are from the core's, so that the core can change and the document
 //! does not. A change that takes a field away, or gives it another meaning, needs a new [`VERSION`].
-//! `schemas/report.schema.json` is made from them.
+//! `schemas/report.schema.json` and `schemas/plan.schema.json` are made from them.
 
 pub mod document;
+mod schema;
 
 use document::{
     CauseDocument, CompanionDocument, DecisionCounts, Document, ItemDocument, LocationDocument,
     OutcomeCounts, ProofDocument, RemarkDocument, TotalsDocument, TransferDocument, WarningDocument,
 };
+
+pub use schema::{PLAN_SCHEMA, REPORT_SCHEMA, plan_schema, report_schema};
 
 use super::companions::{self, Signed};
 use super::{Entry, Interruption, Report, Status, Totals};
@@ -18,20 +21,6 @@ use crate::plan::{self, Companion, CompanionPlace, Decision, Standing};
 
 /// The version of the document.
 pub const VERSION: u32 = 1;
-
-/// The JSON Schema of the report, as it is in the repository.
-pub const REPORT_SCHEMA: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/report.schema.json"));
-
-/// The document's JSON Schema.
-#[must_use]
-pub fn schema() -> schemars::Schema {
-    // What is written always has all fields, so the schema says that they are all there.
-    schemars::generate::SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<Document>()
-}
 
 impl Report {
     /// The report as a JSON document, indented, with a line feed at its end.
@@ -226,39 +215,7 @@ impl From<&Companion> for CompanionDocument {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::report::sample::{rich_plan, rich_sync, sync_report};
-
-    const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/report.schema.json");
-
-    #[test]
-    fn the_schema_in_the_repository_is_current() {
-        let current = format!("{}\n", serde_json::to_string_pretty(&schema()).expect("a schema"));
-        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-            std::fs::write(CHECKED_IN, &current).expect("written");
-        }
-        let checked_in = std::fs::read_to_string(CHECKED_IN).unwrap_or_default();
-        assert_eq!(checked_in, current, "run the tests with UPDATE_SCHEMAS=1 and commit the schema");
-    }
-
-    #[test]
-    fn reports_are_as_the_schema_says() {
-        let schema = serde_json::to_value(schema()).expect("a schema");
-        let validator = jsonschema::validator_for(&schema).expect("a schema");
-        let mut interrupted = rich_sync();
-        interrupted.run.interruption = Some(Interruption::Terminate);
-        let mut unseen = rich_plan();
-        unseen.unseen.insert(12);
-        for report in [rich_plan(), rich_sync(), interrupted, unseen, sync_report(vec![])] {
-            let document: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
-            let faults: Vec<String> =
-                validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
-            assert!(faults.is_empty(), "{faults:?}");
-        }
-        let broken: serde_json::Value =
-            serde_json::from_str(&rich_sync().json().replace("\"up-to-date\"", "\"fine\"")).expect("JSON");
-        assert!(!validator.is_valid(&broken), "the schema lets anything pass");
-    }
+    use crate::report::sample::{rich_plan, rich_sync};
 
     #[test]
     fn a_rich_sync() {
