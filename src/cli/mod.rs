@@ -102,7 +102,7 @@ pub struct RunOptions {
     /// What a tag that has other content at the target means; nothing is overwritten either way
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub on_tag_conflict: OnTagConflict,
-    /// Requests at a time and registry, 1 to 256
+    /// Requests at a time to each registry, on each side, 1 to 256
     #[arg(long, value_name = "NUMBER", default_value = "16",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub concurrency: usize,
