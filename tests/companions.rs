@@ -4,10 +4,18 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use http::Method;
 use image_syncer::config::Signatures;
+use image_syncer::copy::copy;
+use image_syncer::event::Events;
+use image_syncer::layout::Layout;
 use image_syncer::oci::RawManifest;
+use image_syncer::plan::Outcome;
+use image_syncer::registry::{Credentials, Registries};
 use image_syncer::serve::{Behaviour, Memory};
+use image_syncer::store::{Source, Sources};
 use serde_json::{Value, json};
 use support::companions::{
     NOTATION, SPDX, cosign_tag, digests, entry, fallback_tag, put_cosign, put_fallback, put_tag, sign, sorted,
@@ -355,4 +363,25 @@ fn no_list_of_tags_is_asked_for_behind_an_endpoint_or_where_signatures_are_requi
         assert_eq!(told.item(0)["signed"], "yes", "{}", told.text());
         assert_eq!(story.source.count(&Method::GET, "/tags/list"), 0);
     }
+}
+
+/// No plan has such a companion. If one had, the image would be called copied with it.
+#[test]
+fn a_companion_whose_content_nobody_knows_is_a_failure() {
+    let story = Scenario::new().lists("team/app:1");
+    let image = image(&story);
+    referrer(&story, &image, SPDX, "an SBOM");
+    let mut plan = story.plan().0.plan;
+    plan.items[0].companions.as_mut().expect("companions")[0].graph = None;
+    let registry = plan.items[0].source.registry.clone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = Arc::new(Layout::new(folder.path()));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let results = runtime.block_on(async {
+        let registries = Registries::new(story.settings.clone(), Arc::new(Credentials::anonymous()));
+        let source: Arc<dyn Source> = Arc::new(registries.expect("registries").source(&registry));
+        let sources: Arc<Sources> = Arc::new([(registry, source)].into());
+        copy(Arc::new(plan), &[], sources, target, &Events::ignored(), std::future::pending()).await
+    });
+    assert!(matches!(&results[0].outcome, Outcome::Failed(cause) if cause.operation == "copy companion"));
 }

@@ -16,6 +16,10 @@ use crate::store::{
     BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
 };
 
+/// What is said of a layer that the source lacks and that could be had elsewhere.
+const NOT_FROM_URLS: &str = "; the layer has `urls`, from which none is ever fetched: push it to the source registry, \
+                             or mirror an image that holds all its layers";
+
 /// What a run knows of the target's content: from what it saw there, and from what it put there.
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -185,7 +189,12 @@ impl Passage<'_> {
             let source_hangs =
                 failure.as_ref().is_some_and(|error| error.kind == StoreErrorKind::Unavailable);
             let cause = match failure {
-                Some(error) => cause(Side::Source, error),
+                Some(mut error) => {
+                    if error.kind == StoreErrorKind::NotFound && !blob.urls.is_empty() {
+                        error.message.push_str(NOT_FROM_URLS);
+                    }
+                    cause(Side::Source, error)
+                }
                 None => cause(Side::Target, error),
             };
             Failed { cause, source_hangs }

@@ -242,15 +242,15 @@ impl Item {
             return None;
         }
         let message = if self.source_digest.as_ref() == Some(digest) {
-            "signatures are required and the source has none of this image; \
+            "no signature of it was found, and `--signatures require` wants one; \
              ask its publisher to sign it, or take it off the list"
         } else {
-            "signatures are required and none can cover an index that is made smaller; \
+            "no signature covers an index that `platforms` makes smaller, and `--signatures require` wants one; \
              leave `platforms` out, or name the image of one platform by its digest"
         };
         Some(Cause {
             side: Side::Source,
-            operation: "find a signature of",
+            operation: "mirror",
             reference: self.source.to_string(),
             kind: CauseKind::Policy,
             message: message.to_owned(),
