@@ -87,6 +87,8 @@ impl Job {
             bytes_moved: events.bytes_moved(),
             on_tag_conflict: self.on_tag_conflict,
             interruption: stop.peek().copied(),
+            commit: None,
+            log: None,
         };
         let mut warnings = self.policy.warnings().to_vec();
         warnings.extend(self.config.warnings);
@@ -96,6 +98,7 @@ impl Job {
             prefix: self.config.prefix,
             unseen: unseen.into_iter().collect(),
             results,
+            changes: None,
             warnings,
         })
     }

@@ -16,6 +16,18 @@ pub enum Change {
     Unchanged,
 }
 
+impl Change {
+    /// `added`, `changed` or `unchanged`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 /// What became of the lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {

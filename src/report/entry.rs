@@ -1,6 +1,7 @@
 //! An item of the plan with what became of it.
 
 use super::{Mode, Status};
+use crate::config::Change;
 use crate::oci::Digest;
 use crate::plan::{self, Cause, CauseKind, Decision, Item, Outcome, Remark};
 
@@ -14,6 +15,7 @@ pub struct Entry<'a> {
     /// Whether somebody looked at it before the run had to end.
     pub(super) seen: bool,
     pub(super) mode: Mode,
+    pub(super) change: Option<Change>,
 }
 
 impl<'a> Entry<'a> {
@@ -25,6 +27,12 @@ impl<'a> Entry<'a> {
             (None, Some(decision), Mode::Plan) => Status::of_decision(decision),
             (None, ..) => Status::NotRun,
         }
+    }
+
+    /// Whether it is new or other than in an earlier version of the lists; so is everything where there is none.
+    #[must_use]
+    pub fn is_of_this_change(&self) -> bool {
+        self.change != Some(Change::Unchanged)
     }
 
     /// What was decided; `None` if the run ended before anybody looked.
@@ -69,6 +77,13 @@ impl<'a> Entry<'a> {
     pub fn violates_policy(&self) -> bool {
         matches!(self.status(), Status::Blocked | Status::Failed)
             && self.cause().is_some_and(|cause| cause.kind == CauseKind::Policy)
+    }
+
+    /// Whether it is not allowed because it has no signature: nobody looks for one of what is not allowed for
+    /// another reason.
+    #[must_use]
+    pub fn lacks_signature(&self) -> bool {
+        self.violates_policy() && self.item.companions.is_some()
     }
 
     /// What else there is to say.

@@ -7,6 +7,7 @@
 //! All text that came from outside is escaped for where it goes: the rules are in [`text`] for terminals
 //! and in [`markdown`] for GitHub.
 
+mod annotation;
 pub mod companions;
 mod diagnostics;
 mod entry;
@@ -14,6 +15,7 @@ mod explanation;
 pub mod json;
 pub mod markdown;
 mod notes;
+mod result;
 mod run;
 mod status;
 mod summary;
@@ -26,10 +28,11 @@ mod verdict;
 #[cfg(test)]
 mod sample;
 
+pub use annotation::{Annotation, Weight};
 pub use diagnostics::diagnostics;
 pub use entry::Entry;
 pub use explanation::{Advice, Explanation};
-pub use run::{Interruption, Mode, OnTagConflict, Run};
+pub use run::{Interruption, Link, Mode, OnTagConflict, Run};
 pub use status::{Status, Tone};
 pub use terminal::{Ink, Look, finished};
 pub use totals::Totals;
@@ -37,7 +40,7 @@ pub use verdict::Verdict;
 
 use std::collections::BTreeSet;
 
-use crate::config::{Diagnostic, TargetPrefix};
+use crate::config::{Changes, Diagnostic, TargetPrefix};
 use crate::plan::{self, Plan};
 
 /// How a report is written.
@@ -66,6 +69,9 @@ pub struct Report {
     pub unseen: BTreeSet<usize>,
     /// What became of the plan's items, in their order. `None` if the run only planned.
     pub results: Option<Vec<plan::Result>>,
+    /// How the entries stand to an earlier version of the lists. With one, only what is new decides the verdict:
+    /// the rest is not the change's fault.
+    pub changes: Option<Changes>,
     /// What the lists' reader had to say.
     pub warnings: Vec<Diagnostic>,
 }
@@ -78,6 +84,7 @@ impl Report {
             seen: !self.unseen.contains(&index),
             result: self.results.as_ref().and_then(|results| results.get(index)),
             mode: self.run.mode,
+            change: self.changes.as_ref().and_then(|changes| changes.entries.get(index)).copied(),
         })
     }
 

@@ -19,6 +19,19 @@ pub struct Run {
     pub on_tag_conflict: OnTagConflict,
     /// What ended the run before its time.
     pub interruption: Option<Interruption>,
+    /// The commit whose lists were read, where that is known.
+    pub commit: Option<Link>,
+    /// Where the run's log can be seen.
+    pub log: Option<Link>,
+}
+
+/// Something that can be looked at elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What it is called.
+    pub name: String,
+    /// Its address.
+    pub url: String,
 }
 
 /// Whether a run writes.

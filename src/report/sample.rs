@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Mode, OnTagConflict, Report, Run};
-use crate::config::{Diagnostic, Location, Target};
+use super::{Link, Mode, OnTagConflict, Report, Run};
+use crate::config::{Change, Changes, Diagnostic, Location, Target};
 use crate::oci::{Descriptor, Digest, MediaType, Platform, Reference, Registry, Tag};
 use crate::plan::{
     Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Decision, Graph, Item, Node, Outcome, Plan,
@@ -116,13 +116,15 @@ fn run(mode: Mode) -> Run {
         bytes_moved: 0,
         on_tag_conflict: OnTagConflict::Fail,
         interruption: None,
+        commit: None,
+        log: None,
     }
 }
 
 fn report(mode: Mode, items: Vec<Item>, results: Option<Vec<Result>>) -> Report {
     let plan = Plan { digest: digest("the plan"), items, seen_blobs: HashMap::new() };
     let prefix = "registry.example.com/mirror/".parse().expect("a prefix");
-    Report { run: run(mode), plan, prefix, unseen: BTreeSet::new(), results, warnings: vec![] }
+    Report { run: run(mode), plan, prefix, unseen: BTreeSet::new(), results, changes: None, warnings: vec![] }
 }
 
 pub(super) fn sync_report(outcomes: Vec<Outcome>) -> Report {
@@ -152,6 +154,34 @@ pub(super) fn rich_plan() -> Report {
         kind: RemarkKind::TargetNotReadable,
         message: "target not readable: the registry answers 401; whether the tag is there is not known"
             .to_owned(),
+    });
+    report
+}
+
+/// A plan of a pull request, whose list is half new.
+pub(super) fn rich_change() -> Report {
+    let mut report = rich_plan();
+    let change = |index| match index % 4 {
+        0 => Change::Added,
+        1 => Change::Changed,
+        _ => Change::Unchanged,
+    };
+    let removed = crate::config::Entry {
+        location: location(99),
+        written: "org/old:1".to_owned(),
+        source: "docker.io/org/old:1".parse().expect("a reference"),
+        target: item("org/old", "1").target,
+        platforms: vec![],
+    };
+    let entries = (0..report.plan.items.len()).map(change).collect();
+    report.changes = Some(Changes { entries, removed: vec![removed] });
+    report.run.commit = Some(Link {
+        name: "0a1b2c3".to_owned(),
+        url: "https://github.example.com/org/infra/commit/0a1b2c3".to_owned(),
+    });
+    report.run.log = Some(Link {
+        name: "log of the run".to_owned(),
+        url: "https://github.example.com/org/infra/actions/runs/42".to_owned(),
     });
     report
 }

@@ -6,6 +6,9 @@ use super::{Mode, OnTagConflict, Report, Status, Totals, Verdict};
 /// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.
 pub(super) fn headline(report: &Report, totals: &Totals) -> String {
     let images = count(totals.items as u64, "image", "images");
+    if totals.items == 0 && report.changes.is_some() {
+        return "Nothing to sync: no image is new or changed".to_owned();
+    }
     if totals.items == 0 {
         return "Nothing to do: the list has no images".to_owned();
     }
@@ -19,7 +22,12 @@ pub(super) fn headline(report: &Report, totals: &Totals) -> String {
         Mode::Plan => "Plan",
         Mode::Sync => "Sync",
     };
-    format!("{name}: {}", tally(totals).map(|(_, text)| text).collect::<Vec<_>>().join(", "))
+    format!("{name}: {}", standing(totals))
+}
+
+/// How many stand how: `1 conflict, 5 copied, 3 up to date`.
+pub(super) fn standing(totals: &Totals) -> String {
+    tally(totals).map(|(_, text)| text).collect::<Vec<_>>().join(", ")
 }
 
 /// How many stand how, as texts, without those that are none.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Report, Status};
+use super::{Entry, Report, Status};
 use crate::plan::{Decision, Proof, RemarkKind, Transfer};
 
 /// The sums of a report.
@@ -30,8 +30,21 @@ impl Report {
     /// The sums.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        for entry in self.entries() {
+        Totals::of(self.entries())
+    }
+
+    /// The sums over what is new or other than in an earlier version of the lists.
+    #[must_use]
+    pub fn totals_of_this_change(&self) -> Totals {
+        Totals::of(self.entries().filter(Entry::is_of_this_change))
+    }
+}
+
+impl Totals {
+    /// The sums over some entries.
+    pub(super) fn of<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Self {
+        let mut totals = Self::default();
+        for entry in entries {
             totals.items += 1;
             *totals.statuses.entry(entry.status()).or_default() += 1;
             totals.policy_violations += usize::from(entry.violates_policy());
@@ -55,9 +68,7 @@ impl Report {
         }
         totals
     }
-}
 
-impl Totals {
     /// How many stand so.
     #[must_use]
     pub fn count(&self, status: Status) -> usize {

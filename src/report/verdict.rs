@@ -45,6 +45,7 @@ impl Report {
             None => Verdict::Done,
         };
         let of_entry = |entry: super::Entry<'_>| match entry.status() {
+            _ if !entry.is_of_this_change() => Verdict::Done,
             Status::Blocked | Status::Failed if entry.violates_policy() => Verdict::Conflict,
             Status::Blocked | Status::Failed | Status::NotRun => Verdict::Failed,
             Status::Conflict if self.run.on_tag_conflict == OnTagConflict::Fail => Verdict::Conflict,

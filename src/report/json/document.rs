@@ -39,6 +39,19 @@ pub struct Document {
     pub warnings: Vec<WarningDocument>,
     /// The images, in the order of the lists.
     pub items: Vec<ItemDocument>,
+    /// What an earlier version of the lists had for targets that these lists have nothing for. It stays at the
+    /// target. `null` if no versions were compared.
+    pub removed: Option<Vec<RemovedDocument>>,
+}
+
+/// An entry that is not on the lists any more.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Removed")]
+pub struct RemovedDocument {
+    /// The source.
+    pub source: String,
+    /// The target.
+    pub target: String,
 }
 
 /// The sums over all items.
@@ -139,6 +152,9 @@ pub struct ItemDocument {
     pub source: String,
     /// Where it belongs, as a full reference.
     pub target: String,
+    /// How it stands to an earlier version of the lists; `null` if no versions were compared.
+    #[schemars(extend("enum" = ["added", "changed", "unchanged", null]))]
+    pub change: Option<&'static str>,
     /// What was decided; `null` if the run ended before anybody looked at the image.
     #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked", null]))]
     pub decision: Option<&'static str>,

@@ -9,14 +9,15 @@ mod schema;
 
 use document::{
     CauseDocument, CompanionDocument, DecisionCounts, Document, ItemDocument, LocationDocument,
-    OutcomeCounts, ProofDocument, RemarkDocument, TotalsDocument, TransferDocument, WarningDocument,
+    OutcomeCounts, ProofDocument, RemarkDocument, RemovedDocument, TotalsDocument, TransferDocument,
+    WarningDocument,
 };
 
 pub use schema::{PLAN_SCHEMA, REPORT_SCHEMA, plan_schema, report_schema};
 
 use super::companions::{self, Signed};
 use super::{Entry, Interruption, Report, Status, Totals};
-use crate::config::{Diagnostic, Location};
+use crate::config::{Change, Diagnostic, Location};
 use crate::plan::{self, Companion, CompanionPlace, Decision, Standing};
 
 /// The version of the document.
@@ -48,6 +49,15 @@ impl Report {
             totals: totals(self, &self.totals()),
             warnings: self.warnings.iter().map(WarningDocument::from).collect(),
             items: self.entries().map(ItemDocument::from).collect(),
+            removed: self.changes.as_ref().map(|changes| {
+                let removed = changes.removed.iter();
+                removed
+                    .map(|entry| RemovedDocument {
+                        source: entry.source.to_string(),
+                        target: entry.target.to_string(),
+                    })
+                    .collect()
+            }),
         }
     }
 }
@@ -115,6 +125,7 @@ impl From<Entry<'_>> for ItemDocument {
             location: (&item.location).into(),
             source: item.source.to_string(),
             target: item.target.to_string(),
+            change: entry.change.map(Change::word),
             decision: entry.decision().map(Decision::word),
             outcome: entry.outcome_word(),
             cause: entry.cause().map(CauseDocument::from),

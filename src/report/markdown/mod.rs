@@ -13,10 +13,10 @@ use page::{Page, Part};
 
 use super::companions;
 use super::explanation::source_name;
-use super::summary::{headline, verdict, volume};
+use super::summary::{headline, standing, verdict, volume};
 use super::text::one_line;
-use super::units::{bytes, count, duration};
-use super::{Entry, Mode, Report, Status, Totals, Verdict};
+use super::units::{bytes, count, duration, number};
+use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
 
 /// So many platforms are named in a table; more are counted.
 const PLATFORMS_NAMED: usize = 2;
@@ -30,9 +30,10 @@ impl Report {
     /// A limit below about 2,000 bytes leaves no room for rows and is not kept.
     #[must_use]
     pub fn markdown(&self, limit: usize) -> String {
-        let totals = self.totals();
+        let totals = self.totals_of_this_change();
         let prefix = self.prefix.to_string();
-        let entries = self.entries_by_weight();
+        let (entries, others): (Vec<_>, Vec<_>) =
+            self.entries_by_weight().into_iter().partition(Entry::is_of_this_change);
         let (attention, rest): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.status().needs_someone());
         let (waiting, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|entry| entry.status().waits());
@@ -59,11 +60,20 @@ impl Report {
         page.part(&Part::folded("notes", &title, ""), &notes, |(place, message)| {
             format!("- {}: {}\n", code(place), prose(message))
         });
+        let removed = self.changes.as_ref().map_or(&[][..], |changes| &changes.removed);
+        let title =
+            format!("{} off the list: what is at the target stays there", number(removed.len() as u64));
+        page.part(&Part::folded("off the list", &title, ""), removed, |entry| {
+            format!("- {}<br>→ {}\n", code(&source_name(&entry.source)), code(&entry.target.to_string()))
+        });
         let title = Status::UpToDate.count(there.len());
         page.part(&Part::folded("up to date", &title, TABLE_HEAD), &there, row);
+        let title =
+            format!("The rest of the list, as it was: {}", standing(&Totals::of(others.iter().copied())));
+        page.part(&Part::folded("of the rest of the list", &title, TABLE_HEAD), &others, row);
         let known = |entry: &&Entry<'_>| entry.shown_digest().is_some();
         let known: Vec<Entry<'_>> =
-            waiting.iter().chain(&changed).chain(&there).filter(known).copied().collect();
+            waiting.iter().chain(&changed).chain(&there).chain(&others).filter(known).copied().collect();
         page.part(&Part::folded("full digests", "Full digests", ""), &known, |entry| full_digest(*entry));
         page.finish()
     }
@@ -73,7 +83,10 @@ impl Report {
         if totals.items == 0 {
             return head;
         }
-        let images = count(totals.items as u64, "image", "images");
+        let images = match self.changes {
+            Some(_) => count(totals.items as u64, "image new or changed", "images new or changed"),
+            None => count(totals.items as u64, "image", "images"),
+        };
         let mut parts = vec![format!("{images} → {}", code(prefix))];
         parts.extend(volume(self, totals));
         let _ = write!(head, "{}\n\n", parts.join(" · "));
@@ -94,7 +107,12 @@ impl Report {
 
     fn footer(&self) -> String {
         let version = prose(&self.run.version);
-        format!("<sub>image-syncer {version} · plan {}</sub>\n", code(&self.plan.digest.to_string()))
+        let mut parts = vec![format!("image-syncer {version}")];
+        let link = |link: &Link| format!("[{}]({})", code(&link.name), link.url);
+        parts.extend(self.run.commit.as_ref().map(|commit| format!("commit {}", link(commit))));
+        parts.extend(self.run.log.as_ref().map(|log| format!("[{}]({})", prose(&log.name), log.url)));
+        parts.push(format!("plan {}", code(&self.plan.digest.to_string())));
+        format!("<sub>{}</sub>\n", parts.join(" · "))
     }
 }
 

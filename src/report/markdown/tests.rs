@@ -8,7 +8,7 @@ use crate::config::Diagnostic;
 use crate::oci::{MediaType, Platform};
 use crate::plan::{CauseKind, CompanionKind, Decision, Outcome, Remark, RemarkKind};
 use crate::report::sample::{
-    cause, companion, digest, hostile_words, plan_report, rich_plan, rich_sync, sync_report,
+    cause, companion, digest, hostile_words, plan_report, rich_change, rich_plan, rich_sync, sync_report,
 };
 
 /// As GitHub renders, before it takes dangerous HTML away: nothing of that may be there to begin with.
@@ -33,6 +33,21 @@ fn a_rich_sync() {
 #[test]
 fn a_rich_plan() {
     insta::assert_snapshot!("plan", rich_plan().markdown(60_000));
+}
+
+#[test]
+fn a_rich_change() {
+    insta::assert_snapshot!("change", rich_change().markdown(60_000));
+}
+
+#[test]
+fn a_change_without_images_says_so() {
+    let mut report = plan_report(vec![Decision::UpToDate; 3]);
+    let entries = vec![crate::config::Change::Unchanged; 3];
+    report.changes = Some(crate::config::Changes { entries, removed: vec![] });
+    let text = report.markdown(60_000);
+    assert!(text.starts_with("## 📋 Nothing to sync: no image is new or changed\n"), "{text}");
+    assert!(text.contains("<summary>The rest of the list, as it was: 3 up to date</summary>"), "{text}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Report {
     #[must_use]
     pub fn terminal(&self, look: Look) -> String {
         let look = Look { columns: look.columns.max(NARROWEST), ..look };
-        let totals = self.totals();
+        let totals = self.totals_of_this_change();
         let prefix = self.prefix.to_string();
         let mut text = String::new();
         table::write(&mut text, self, &totals, &prefix, look);
