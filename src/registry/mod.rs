@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 pub use client::Traffic;
-pub use credentials::{Credential, CredentialError, Credentials, Helpers, Secret};
+pub use credentials::{Credential, CredentialError, Credentials, Helpers};
 pub use retry::{Patience, RetryPolicy};
 
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
