@@ -23,7 +23,7 @@
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
 //! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `console`, `command`. `cli` stands
-//! alone.
+//! alone. `duration` and [`secret`] are for those who must not know each other.
 
 pub mod cli;
 pub mod command;
@@ -40,6 +40,7 @@ pub mod plan;
 pub mod policy;
 pub mod registry;
 pub mod report;
+pub mod secret;
 pub mod serve;
 pub mod store;
 pub mod trust;

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("oci", &[]),
     ("duration", &[]),
-    ("cli", &["duration"]),
+    ("secret", &[]),
+    ("cli", &["duration", "secret"]),
     ("config", &["oci"]),
     ("policy", &["oci", "config"]),
     ("plan", &["oci", "config", "policy"]),
@@ -22,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("trust", &["oci", "plan", "store", "fault", "walk"]),
     ("inspect", &["oci", "config", "policy", "plan", "store", "event", "fault", "walk", "trust"]),
     ("copy", &["oci", "plan", "store", "event", "fault"]),
-    ("registry", &["oci", "duration", "store"]),
+    ("registry", &["oci", "duration", "secret", "store"]),
     ("layout", &["oci", "store"]),
     ("serve", &["oci", "store"]),
     ("report", &["oci", "config", "plan"]),

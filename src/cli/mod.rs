@@ -15,8 +15,9 @@ use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub use value::{Endpoint, Secret};
+pub use value::Endpoint;
 
+use crate::secret::Secret;
 use variables::Variables;
 
 /// What was asked for.
@@ -88,10 +89,10 @@ pub struct RunOptions {
     #[arg(short = 'r', long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
     pub target_repo_prefix: Option<String>,
     /// A GCP service account's JSON key for the target: a file, or the JSON itself where it begins with `{`
-    #[arg(short, long, value_name = "KEY")]
+    #[arg(short, long, value_name = "KEY", value_parser = value::secret)]
     pub target_repo_auth_key: Option<Secret>,
     /// A bearer token for the target; better given by the variable, which other processes cannot see
-    #[arg(short, long, value_name = "TOKEN")]
+    #[arg(short, long, value_name = "TOKEN", value_parser = value::secret)]
     pub access_token: Option<Secret>,
     /// The operator's policy
     #[arg(long, value_name = "FILE")]

@@ -56,11 +56,11 @@ fn command_lines_of_kymas_image_syncer_run() {
     let options = sync("--images-file F --target-repo-auth-key K --dry-run=true", &[]);
     assert!(options.dry_run);
     assert_eq!(options.run.images_files, paths(&["F"]));
-    assert_eq!(options.run.target_repo_auth_key.as_ref().map(Secret::reveal), Some("K"));
+    assert_eq!(options.run.target_repo_auth_key.as_ref().map(Secret::expose), Some("K"));
 
     let options = sync("-i=F --access-token=T --debug --dry-run=false", &[]);
     assert!(!options.dry_run && options.run.log.debug);
-    assert_eq!(options.run.access_token.as_ref().map(Secret::reveal), Some("T"));
+    assert_eq!(options.run.access_token.as_ref().map(Secret::expose), Some("T"));
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
     let check = |run: &RunOptions| {
         assert_eq!(run.images_files, paths(&["a", "b"]));
         assert_eq!(run.target_repo_prefix.as_deref(), Some("r.example/m/"));
-        assert_eq!(run.target_repo_auth_key.as_ref().map(Secret::reveal), Some("key.json"));
-        assert_eq!(run.access_token.as_ref().map(Secret::reveal), Some("token"));
+        assert_eq!(run.target_repo_auth_key.as_ref().map(Secret::expose), Some("key.json"));
+        assert_eq!(run.access_token.as_ref().map(Secret::expose), Some("token"));
         assert_eq!(run.policy_file.as_deref(), Some("p".as_ref()));
         assert_eq!(run.signatures, SignaturesMode::Require);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Warn);
@@ -149,8 +149,8 @@ fn variables_stand_for_options_and_lose_against_them() {
         assert!(options.dry_run);
         assert_eq!(run.images_files, paths(&["a", "b"]));
         assert_eq!(run.target_repo_prefix.as_deref(), Some("r.example/v/"));
-        assert!(run.target_repo_auth_key.as_ref().is_some_and(|key| key.reveal().starts_with("{\n")));
-        assert_eq!(run.access_token.as_ref().map(Secret::reveal), Some("token"));
+        assert!(run.target_repo_auth_key.as_ref().is_some_and(|key| key.expose().starts_with("{\n")));
+        assert_eq!(run.access_token.as_ref().map(Secret::expose), Some("token"));
         assert_eq!((run.concurrency, run.timeout), (4, Duration::from_secs(90)));
         assert_eq!((run.signatures, run.endpoints.len()), (SignaturesMode::Skip, 2));
         assert_eq!(run.client_key.as_deref(), Some("ck".as_ref()));

@@ -116,9 +116,9 @@ fn target_credential(options: &RunOptions, prefix: &TargetPrefix) -> Result<Opti
         (Some(_), Some(_)) => {
             return Err(option("--target-repo-auth-key and --access-token are both given; keep one".into()));
         }
-        (None, Some(token)) => Credential::bearer(token.reveal()),
+        (None, Some(token)) => Credential::bearer(token.expose()),
         (Some(key), None) => {
-            let key = key.reveal();
+            let key = key.expose();
             let text = if key.trim_start().starts_with('{') {
                 key.to_owned()
             } else {

@@ -18,8 +18,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::client::{Body, Call, Client};
-use super::credentials::{Credential, Credentials, Secret};
+use super::credentials::{Credential, Credentials};
 use crate::oci::{Registry, Repository};
+use crate::secret::Secret;
 use crate::store::{SingleFlight, StoreError, StoreErrorKind};
 
 /// A token that is about to expire is not used for anything new.

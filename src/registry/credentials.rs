@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -18,36 +17,13 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::OnceCell;
 
 use crate::oci::{DEFAULT_REGISTRY, Registry, Repository};
+use crate::secret::Secret;
 
 /// How long a credential helper may take.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The name under which docker and its helpers keep Docker Hub's credentials.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, for the one place that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// What proves who we are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,10 +222,10 @@ impl DockerAuth {
     fn credential(self) -> Result<Option<Credential>, String> {
         let some = |text: Option<String>| text.filter(|text| !text.is_empty());
         if let Some(token) = some(self.identitytoken) {
-            return Ok(Some(Credential::IdentityToken(Secret(token))));
+            return Ok(Some(Credential::IdentityToken(Secret::new(token))));
         }
         if let Some(token) = some(self.registrytoken) {
-            return Ok(Some(Credential::Bearer(Secret(token))));
+            return Ok(Some(Credential::Bearer(Secret::new(token))));
         }
         if let Some(auth) = some(self.auth) {
             let decoded = BASE64.decode(auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());

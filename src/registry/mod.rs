@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 pub use client::Traffic;
-pub use credentials::{Credential, CredentialError, Credentials, Helpers, Secret};
+pub use credentials::{Credential, CredentialError, Credentials, Helpers};
 pub use guard::Reach;
 pub use retry::{Patience, RetryPolicy};
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::HeaderValue;
 
-use super::credentials::Secret;
+use crate::secret::Secret;
 
 /// A secret this short would be found in any text, and what is left of it would tell it.
 const SHORTEST: usize = 4;

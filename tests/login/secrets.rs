@@ -1,7 +1,8 @@
 //! What proves who we are shows nowhere.
 
-use image_syncer::registry::{Credential, Secret, Settings};
+use image_syncer::registry::{Credential, Settings};
 use image_syncer::report::{Format, Look};
+use image_syncer::secret::Secret;
 use serde_json::json;
 
 use crate::support::content::put_image;

@@ -2,7 +2,8 @@
 
 use http::Method;
 use image_syncer::config::Signatures;
-use image_syncer::registry::{Credential, Secret};
+use image_syncer::registry::Credential;
+use image_syncer::secret::Secret;
 use serde_json::json;
 
 use crate::support::auth::{Auth, Bearer, SERVICE, TokenRequest};
