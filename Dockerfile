@@ -18,8 +18,8 @@ LABEL org.opencontainers.image.title="image-syncer" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.version="${VERSION}"
 
-COPY dist/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY dist/LICENSE /LICENSE
+# The certificates, the licence, and a folder for temporary files that every user may write to.
+COPY dist/all/ /
 COPY dist/${TARGETARCH}/image-syncer /image-syncer
 
 ENTRYPOINT ["/image-syncer"]
