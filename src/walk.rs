@@ -205,7 +205,9 @@ impl Read<'_> {
     }
 }
 
-/// A blob's descriptor without what copying it does not need; hundreds of thousands are held at a time.
+/// A blob's descriptor without what copying it does not need; hundreds of thousands are held at a time. One of
+/// its `urls` is enough to say that it has some.
 fn plain(blob: &Descriptor) -> Descriptor {
-    Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size)
+    let urls = blob.urls.iter().take(1).cloned().collect();
+    Descriptor { urls, ..Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size) }
 }

@@ -4,14 +4,24 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use http::Method;
+use image_syncer::config::Signatures;
+use image_syncer::copy::copy;
+use image_syncer::event::Events;
+use image_syncer::layout::Layout;
 use image_syncer::oci::RawManifest;
+use image_syncer::plan::Outcome;
+use image_syncer::registry::{Credentials, Registries};
 use image_syncer::serve::{Behaviour, Memory};
+use image_syncer::store::{Source, Sources};
 use serde_json::{Value, json};
 use support::companions::{
     NOTATION, SPDX, cosign_tag, digests, entry, fallback_tag, put_cosign, put_fallback, put_tag, sign, sorted,
 };
 use support::content::{put_image, put_image_for, put_index, put_referrer};
+use support::fault::Fault;
 use support::registry::TestRegistry;
 use support::scenario::Scenario;
 
@@ -299,4 +309,79 @@ fn a_fallback_tag_that_is_the_image_itself_lists_nothing() {
         assert_eq!(listed(&fallback(&story, &subject)), texts(&[&sbom]));
         assert_eq!(story.mirrored(NAME, "1"), Some(subject));
     }
+}
+
+/// A source without the referrers API: one request finds that out, and its list of tags says which of its
+/// manifests have an index of referrers.
+#[test]
+fn a_source_without_the_api_is_asked_no_more_than_it_has_to_be() {
+    let source = TestRegistry::builder().without_referrers_api().start();
+    let story = Scenario::between(source, TestRegistry::start()).lists("team/app:1");
+    let memory = &story.source.memory;
+    let amd64 = put_image_for(memory, NAME, None, "linux/amd64", &[b"a"]);
+    let arm64 = put_image_for(memory, NAME, None, "linux/arm64", &[b"b"]);
+    put_index(memory, NAME, Some("1"), &[(&amd64, "linux/amd64"), (&arm64, "linux/arm64")]);
+    story.sync().expect(&["copied"]);
+    assert_eq!(story.source.count(&Method::GET, "/referrers/"), 1);
+    assert_eq!(story.source.count(&Method::GET, "/manifests/sha256-"), 0);
+    assert_eq!(story.source.count(&Method::GET, "/tags/list"), 1);
+}
+
+/// A cache that lists only what was asked of it: the image, and not its signature.
+#[test]
+fn a_list_of_tags_that_lacks_the_signature_is_not_believed() {
+    let story = Scenario::new().lists("team/app:1");
+    let image = image(&story);
+    let memory = &story.source.memory;
+    let made = [
+        (".sig", sign(memory, NAME, &image)),
+        (".att", put_cosign(memory, NAME, &image, ".att", &[("p", "s")])),
+    ];
+    story.source.on_request(|parts| {
+        let list = json!({ "name": NAME, "tags": ["1"] }).to_string();
+        parts.uri.path().ends_with("/tags/list").then(|| Fault::body(200, "application/json", list))
+    });
+    story.sync().expect(&["copied"]);
+    for (suffix, companion) in &made {
+        assert_eq!(story.mirrored(NAME, &cosign_tag(&image, suffix)).as_ref(), Some(companion));
+    }
+}
+
+/// What a cache in front of a registry lists says nothing of the registry; and where a signature decides,
+/// nothing is left to a list.
+#[test]
+fn no_list_of_tags_is_asked_for_behind_an_endpoint_or_where_signatures_are_required() {
+    let mut behind = Scenario::new().entry("source: cached.example.com/team/app:1");
+    let url = behind.source.url().parse().expect("a URL");
+    behind.settings.endpoints.insert("cached.example.com".parse().expect("a registry"), url);
+    let required = Scenario::new().lists("team/app:1").signatures(Signatures::Require);
+    for story in [behind, required] {
+        let image = image(&story);
+        sign(&story.source.memory, NAME, &image);
+        let told = story.sync();
+        told.expect(&["copied"]);
+        assert_eq!(told.item(0)["signed"], "yes", "{}", told.text());
+        assert_eq!(story.source.count(&Method::GET, "/tags/list"), 0);
+    }
+}
+
+/// No plan has such a companion. If one had, the image would be called copied with it.
+#[test]
+fn a_companion_whose_content_nobody_knows_is_a_failure() {
+    let story = Scenario::new().lists("team/app:1");
+    let image = image(&story);
+    referrer(&story, &image, SPDX, "an SBOM");
+    let mut plan = story.plan().0.plan;
+    plan.items[0].companions.as_mut().expect("companions")[0].graph = None;
+    let registry = plan.items[0].source.registry.clone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = Arc::new(Layout::new(folder.path()));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let results = runtime.block_on(async {
+        let registries = Registries::new(story.settings.clone(), Arc::new(Credentials::anonymous()));
+        let source: Arc<dyn Source> = Arc::new(registries.expect("registries").source(&registry));
+        let sources: Arc<Sources> = Arc::new([(registry, source)].into());
+        copy(Arc::new(plan), &[], sources, target, &Events::ignored(), std::future::pending()).await
+    });
+    assert!(matches!(&results[0].outcome, Outcome::Failed(cause) if cause.operation == "copy companion"));
 }

@@ -9,6 +9,7 @@ use image_syncer::oci::{Descriptor, Digest, MediaType, RawManifest};
 use image_syncer::serve::Memory;
 use serde_json::{Value, json};
 use support::content::{put, put_blob_sha512, put_image, put_image_for, put_index, repository, sha512};
+use support::fault::Fault;
 use support::registry::TestRegistry;
 use support::scenario::Scenario;
 
@@ -284,6 +285,32 @@ fn a_foreign_layer_that_the_source_lacks_is_left_out_and_said() {
         assert_eq!(elsewhere.requests().len(), 0, "nobody asked the author's server");
         story.assert_settled();
     }
+}
+
+/// Such a layer is part of the image for whoever pulls it: without it, the image would be broken.
+#[test]
+fn an_ordinary_layer_with_urls_that_the_source_lacks_fails_and_says_why() {
+    let story = Scenario::new().lists("team/app:1");
+    let elsewhere = TestRegistry::start();
+    image_with_foreign_layer(&story, "application/vnd.oci.image.layer.v1.tar+gzip", &elsewhere);
+    let told = story.sync();
+    told.expect(&["failed"]);
+    assert!(
+        told.cause(0).contains("the layer has `urls`, from which none is ever fetched"),
+        "{}",
+        told.text()
+    );
+    assert_eq!(story.mirrored(NAME, "1"), None);
+    assert_eq!(elsewhere.requests().len(), 0, "nobody asked the author's server");
+    // Without `urls` there is nothing to say of them.
+    let story = Scenario::new().lists("team/app:1");
+    let image = put_image(&story.source.memory, NAME, Some("1"), &[b"a layer"]);
+    let layer = image.parse().expect("an image").layers()[0].digest.to_string();
+    story.source.on_request(move |request| {
+        request.uri.path().ends_with(&layer).then(|| Fault::status(404, "BLOB_UNKNOWN"))
+    });
+    let told = story.sync();
+    assert!(!told.expect(&["failed"]).cause(0).contains("urls"), "{}", told.text());
 }
 
 #[test]

@@ -218,6 +218,8 @@ fn companions_have_names_or_are_found_by_their_subject() {
 fn an_interrupted_run_leaves_no_name_and_the_next_one_goes_on() {
     let mut folder = into_folder();
     folder.story.settings.concurrency = 1;
+    // A folder on a busy disk takes its time.
+    folder.story.settings.patience.idle = Duration::from_secs(60);
     let image = put_image(&folder.story.source.memory, NAME, Some("1"), &[b"one", b"two", &vec![3; 200_000]]);
     let (sender, stop) = tokio::sync::oneshot::channel();
     let (sender, pulls) = (Mutex::new(Some(sender)), AtomicUsize::new(0));
@@ -228,7 +230,7 @@ fn an_interrupted_run_leaves_no_name_and_the_next_one_goes_on() {
             return None;
         }
         // The blobs before this one have been read; they are written at the folder's own pace.
-        for _ in 0..500 {
+        for _ in 0..5000 {
             if fs::read_dir(&kept).is_ok_and(|files| files.count() == 3) {
                 break;
             }

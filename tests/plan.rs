@@ -192,6 +192,25 @@ fn a_plan_says_what_an_image_is() {
     }
 }
 
+#[test]
+fn a_plan_says_what_a_single_image_runs_on_and_goes_on_if_it_cannot() {
+    let story = Scenario::new().lists("team/app:1");
+    put_image_for(&story.source.memory, NAME, Some("1"), "linux/s390x", &[b"one"]);
+    for decision in ["copy", "up-to-date"] {
+        let planned = story.plan();
+        planned.expect(&[decision]);
+        assert_eq!(planned.item(0)["platforms"], json!(["linux/s390x"]));
+        story.sync();
+    }
+    story.target.on_request(|parts| {
+        let blob = parts.uri.path().contains("/blobs/") && parts.method == http::Method::GET;
+        blob.then(|| Fault::status(403, "DENIED"))
+    });
+    let planned = story.plan();
+    planned.expect(&["up-to-date"]);
+    assert_eq!(planned.item(0)["platforms"], json!([]));
+}
+
 /// A plan and the sync after it say the same, also where the source cannot be read any further.
 #[test]
 fn a_conflict_is_one_whether_or_not_the_source_can_be_read() {

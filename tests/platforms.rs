@@ -216,6 +216,43 @@ fn another_choice_of_platforms_is_a_conflict_and_not_a_change() {
     assert_eq!(story.target.tags().len(), 2, "the other image was copied");
 }
 
+/// What the conflict of an entry with platforms advises is something that helps.
+#[test]
+fn a_conflict_of_chosen_platforms_names_two_ways_out() {
+    const CHOSEN: &str = "source: SOURCE/team/app:1\n    platforms: [linux/arm64]";
+    let story = Scenario::new().lists("team/app:1");
+    attested_index(&story.source.memory, &["linux/amd64", "linux/arm64"]);
+    story.sync().expect(&["copied"]);
+    let story = story.other_list().entry(CHOSEN);
+    let text = story.sync().expect(&["conflict"]).text();
+    assert!(text.contains("tag: \"1-v2\""), "{text}");
+    assert!(
+        text.contains("To keep the old content, take `platforms` out: the target has the whole index."),
+        "{text}"
+    );
+
+    let story = Scenario::new().entry(CHOSEN);
+    attested_index(&story.source.memory, &["linux/amd64", "linux/arm64"]);
+    story.sync().expect(&["copied"]);
+    let story = story.other_list().entry("source: SOURCE/team/app:1\n    platforms: [linux/amd64]");
+    let text = story.sync().expect(&["conflict"]).text();
+    assert!(text.contains("To keep the old content, write the `platforms` that it has"), "{text}");
+    assert!(!text.contains("source: \""), "no source has the smaller index:\n{text}");
+    story.other_list().entry(CHOSEN).sync().expect(&["up-to-date"]);
+}
+
+#[test]
+fn nothing_to_do_takes_two_requests() {
+    let story = Scenario::new()
+        .entry("source: SOURCE/team/app:1\n    platforms: [linux/arm64]")
+        .signatures(Signatures::Skip);
+    attested_index(&story.source.memory, &["linux/amd64", "linux/arm64"]);
+    story.sync().expect(&["copied"]);
+    story.source.clear_log();
+    story.assert_settled();
+    assert_eq!(story.source.requests().len() + story.target.requests().len(), 2);
+}
+
 #[test]
 fn a_manifest_list_stays_one() {
     let story = Scenario::new().entry("source: SOURCE/team/app:1\n    platforms: [linux/amd64]");

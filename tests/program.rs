@@ -110,6 +110,30 @@ fn reports_go_where_they_were_asked_for() {
     assert!(summary.contains("copied") && summary.contains("up to date"), "appended:\n{summary}");
 }
 
+/// What the program prints is what its schemas say, a plan's being the narrower one.
+#[test]
+fn json_is_as_the_schema_that_the_program_prints() {
+    let (source, target) = (TestRegistry::start(), TestRegistry::start());
+    two_images(&source);
+    let home = home_with_list(&source);
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = program(home.path()).args(arguments).output().expect("an output");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let validator = |name: &str| jsonschema::validator_for(&json(&["schema", name])).expect("a schema");
+    let (of_plans, of_reports) = (validator("plan"), validator("report"));
+    let run = |command: &str| json(&[command, "--format", "json", "-r", &mirror(&target)]);
+    let planned = run("plan");
+    for (validator, document) in [(&of_plans, &planned), (&of_reports, &planned), (&of_reports, &run("sync"))]
+    {
+        let faults: Vec<String> = validator.iter_errors(document).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+    assert!(of_plans.is_valid(&run("plan")), "nothing to do is a plan, too");
+    assert!(!of_plans.is_valid(&run("sync")), "a sync is no plan");
+}
+
 #[test]
 fn what_is_wrong_with_a_list_is_said_at_once_and_with_its_place() {
     let home = tempfile::tempdir().expect("a folder");
@@ -126,9 +150,12 @@ fn what_is_wrong_with_a_list_is_said_at_once_and_with_its_place() {
 #[test]
 fn a_variable_that_does_not_parse_never_means_a_live_run() {
     let home = tempfile::tempdir().expect("a folder");
-    let output = program(home.path()).env("SYNCER_DRY_RUN", "yes").output().expect("an output");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output).contains("SYNCER_DRY_RUN"), "{}", text(&output));
+    for typed in [None, Some("--dry-run=false")] {
+        let mut program = program(home.path());
+        let output = program.args(typed).env("SYNCER_DRY_RUN", "yes").output().expect("an output");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output).contains("SYNCER_DRY_RUN"), "{}", text(&output));
+    }
 }
 
 #[test]
@@ -163,6 +190,48 @@ fn a_signal_ends_the_run_with_a_partial_report() {
         assert_eq!(report["items"][0]["outcome"], "copied");
         assert_eq!(report["items"][1]["outcome"], "not-run");
         assert_eq!(target.tag(&at_target(&source), "2"), None);
+    }
+}
+
+/// Nothing was decided of an image that nobody looked at: it is neither blocked nor anything else.
+#[test]
+fn what_nobody_looked_at_is_not_called_blocked() {
+    for (arguments, signal, code) in [
+        (["plan", "--timeout", "30m"], Some("-INT"), 130),
+        (["plan", "--timeout", "2s"], None, 1),
+        (["sync", "--timeout", "2s"], None, 1),
+    ] {
+        let (source, target) = (TestRegistry::start(), TestRegistry::start());
+        two_images(&source);
+        source.on_request(|request| request.uri.path().ends_with("/manifests/2").then_some(Fault::Stall));
+        let home = home_with_list(&source);
+        let child = program(home.path())
+            .args(arguments)
+            .args(["--report", "report.json", "-r", &mirror(&target)])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        if let Some(signal) = signal {
+            let began = Instant::now();
+            while source.count(&Method::GET, "/manifests/1") == 0 && began.elapsed() < Duration::from_secs(20)
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+            assert!(killed.success());
+        }
+        let output = child.wait_with_output().expect("an output");
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        let report = std::fs::read(home.path().join("report.json")).expect("a report");
+        let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+        let (looked_at, unseen) = (&report["items"][0], &report["items"][1]);
+        assert_eq!((&looked_at["decision"], &looked_at["outcome"]), (&"copy".into(), &"not-run".into()));
+        assert_eq!((&unseen["decision"], &unseen["outcome"]), (&serde_json::Value::Null, &"not-run".into()));
+        assert_eq!(unseen["cause"], serde_json::Value::Null);
+        assert_eq!(report["totals"]["decisions"]["blocked"], 0);
+        assert!(!text(&output).contains("blocked"), "{}", text(&output));
     }
 }
 

@@ -34,7 +34,7 @@ fn load_entry(source: &str, tag: &str) -> Result<Config, Faults> {
     let tag = if tag.is_empty() { String::new() } else { format!("\n  tag: {tag}") };
     let text = format!("images:\n- source: \"{source}\"{tag}\n");
     let list = ListFile { name: "external-images.yaml".to_owned(), text };
-    load(&[list], PrefixSources { policy: None, command_line: Some(PREFIX) }, Signatures::Copy)
+    load(&[list], PrefixSources { command_line: Some(PREFIX), ..PrefixSources::default() }, Signatures::Copy)
 }
 
 fn check_target(source: &str, tag: &str, target: &str) {
@@ -138,7 +138,7 @@ fn all_lists_of_users_are_valid() {
         let entries = list.text.matches("source:").count();
         let value: serde_json::Value = serde_saphyr::from_str(&list.text).expect("YAML");
         assert!(is_valid(&value), "{} is not valid by the schema", path.display());
-        let prefix = PrefixSources { policy: None, command_line: Some(PREFIX) };
+        let prefix = PrefixSources { command_line: Some(PREFIX), ..PrefixSources::default() };
         let config = load(&[list], prefix, Signatures::Copy).unwrap_or_else(|faults| panic!("{faults}"));
         assert_eq!(config.entries.len(), entries, "{}", path.display());
         for warning in &config.warnings {

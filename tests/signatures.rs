@@ -96,8 +96,13 @@ fn companions_that_went_apart_are_a_conflict() {
             assert_eq!(told.exit_code(), 3);
             assert_eq!(told.item(0)["remarks"][0]["code"], "companion-conflict");
             let text = told.text();
-            assert!(text.contains(&tag), "{text}");
-            assert!(!text.contains("the list wants"), "the image itself is no conflict:\n{text}");
+            let at_target = format!("{}/{}:{tag}", story.target.host(), story.at_target(NAME));
+            assert!(text.contains(&format!("tag    {at_target}")), "{text}");
+            assert!(text.contains("delete that tag at the target"), "{text}");
+            assert_eq!(text.contains("of your own"), suffix != ".sbom", "an SBOM does not grow:\n{text}");
+            for wrong in ["the list wants", "new tag:"] {
+                assert!(!text.contains(wrong), "the image itself is no conflict:\n{text}");
+            }
         }
         assert_eq!(story.target.tags(), before);
         assert_eq!(story.target.writes().len(), 0, "the other companions wait, too");
@@ -151,6 +156,14 @@ fn required(make: impl Fn(&Memory, &RawManifest)) -> (&'static str, u8) {
         assert_eq!(at_target, Some(image));
     } else {
         assert_eq!(told.item(0)["cause"]["kind"], "policy");
+        let text = told.text();
+        assert!(text.contains("not allowed to mirror"), "{text}");
+        assert!(
+            text.contains("no signature of it was found, and `--signatures require` wants one; ask"),
+            "{text}"
+        );
+        assert!(text.contains("Exit code 3: an image is not allowed"), "{text}");
+        assert!(!text.contains("policy"), "there is none:\n{text}");
         assert_eq!(at_target, None);
         assert_eq!(story.target.writes().len(), 0);
     }
@@ -239,7 +252,7 @@ fn no_signature_can_cover_an_index_that_is_made_smaller() {
     let of_child = sign(memory, NAME, &amd64);
     let told = story.sync();
     told.expect(&["blocked"]);
-    assert!(told.item(0)["cause"]["message"].to_string().contains("made smaller"));
+    assert!(told.item(0)["cause"]["message"].to_string().contains("makes smaller"));
     assert_eq!(told.exit_code(), 3);
 
     let story = story.signatures(Signatures::Copy);
@@ -327,7 +340,12 @@ fn a_look_up_of_a_companion_tag_that_fails_is_a_failure() {
 #[test]
 fn a_look_up_of_the_fallback_tag_that_fails_is_a_failure() {
     for (status, code) in [(429, "TOOMANYREQUESTS"), (403, "DENIED"), (502, "BAD")] {
-        fails(TestRegistry::builder().without_referrers_api().start(), move |parts| {
+        let source = TestRegistry::builder().without_referrers_api().start();
+        fails(source, move |parts| {
+            if parts.uri.path() == "/v2/team/app/tags/list" {
+                // Without the list the tag is asked for, whether or not it is there.
+                return Some(Fault::status(405, "UNSUPPORTED"));
+            }
             let tag = parts.uri.path().strip_prefix("/v2/team/app/manifests/sha256-");
             let here = tag.is_some_and(|rest| !rest.contains('.'));
             here.then(|| Fault::status(status, code))
@@ -347,7 +365,7 @@ fn a_fallback_index_that_cannot_be_read_is_a_failure() {
 }
 
 /// Has the target lose something after it was pushed, and asserts that the image is not called copied.
-fn lost(what: impl Fn(&Parts, &str) -> Option<Fault> + Send + Sync + 'static) {
+fn lost(read_back: usize, what: impl Fn(&Parts, &str) -> Option<Fault> + Send + Sync + 'static) {
     let story = Scenario::new().lists("team/app:1");
     let memory = &story.source.memory;
     let image = image(memory);
@@ -367,7 +385,9 @@ fn lost(what: impl Fn(&Parts, &str) -> Option<Fault> + Send + Sync + 'static) {
     told.expect(&["failed"]);
     let item = told.item(0);
     assert_eq!(item["cause"]["operation"], "read back", "{item}");
-    assert_eq!(item["companions_proof"], json!(null));
+    assert_eq!(item["companions_proof"], json!({ "expected": 2, "verified": read_back }));
+    let said = format!("{read_back} of 2 companions read back");
+    assert!(told.text().contains(&said), "{}", told.text());
     assert_eq!(told.exit_code(), 1);
     assert_eq!(story.mirrored(NAME, "1"), None, "the tag comes last");
     story.target.heal();
@@ -377,7 +397,7 @@ fn lost(what: impl Fn(&Parts, &str) -> Option<Fault> + Send + Sync + 'static) {
 
 #[test]
 fn a_companion_that_the_target_lost_is_a_failure() {
-    lost(|parts, path| {
+    lost(0, |parts, path| {
         let read = parts.method == Method::GET && path.contains("/manifests/sha256:");
         read.then(|| Fault::status(404, "MANIFEST_UNKNOWN"))
     });
@@ -385,7 +405,7 @@ fn a_companion_that_the_target_lost_is_a_failure() {
 
 #[test]
 fn a_blob_of_a_companion_that_the_target_lost_is_a_failure() {
-    lost(|parts, path| {
+    lost(0, |parts, path| {
         let read = parts.method == Method::HEAD && path.contains("/blobs/");
         read.then(|| Fault::status(404, "BLOB_UNKNOWN"))
     });
@@ -393,7 +413,7 @@ fn a_blob_of_a_companion_that_the_target_lost_is_a_failure() {
 
 #[test]
 fn a_referrer_that_the_target_does_not_list_is_a_failure() {
-    lost(|parts, path| {
+    lost(1, |parts, path| {
         let list = parts.method == Method::GET && path.contains("/referrers/");
         let empty = json!({ "schemaVersion": 2, "manifests": [] }).to_string();
         list.then(|| Fault::Answer(http::Response::new(empty.into())))

@@ -90,6 +90,20 @@ fn a_tag_that_has_other_content_is_left_alone() {
 }
 
 #[test]
+fn a_blob_of_an_image_that_is_there_is_mounted() {
+    let story = Scenario::new().lists("team/old:1");
+    let old = put_image(&story.source.memory, "team/old", Some("1"), &[b"base", b"old"]);
+    story.sync().expect(&["copied"]);
+    let base = old.parse().expect("a manifest").layers()[0].digest.to_string();
+    let story = story.lists("team/new:1");
+    put_image(&story.source.memory, "team/new", Some("1"), &[b"base", b"new"]);
+    story.source.clear_log();
+    story.sync().expect(&["up-to-date", "copied"]);
+    assert_eq!(story.source.count(&Method::GET, &base), 0);
+    assert!(story.mirrored("team/new", "1").is_some());
+}
+
+#[test]
 fn each_blob_is_pulled_once_and_mounted_elsewhere() {
     let mut story = Scenario::new().signatures(Signatures::Skip);
     for number in 0..8 {

@@ -33,7 +33,7 @@ Without a subcommand the options are those of `sync`. Each option can be given b
 line wins, and options that may repeat are written one a line.
 
 Exit codes, the strongest first: 2 bad usage, list or policy; 130 or 143 interrupted; 1 blocked or failed; \
-3 conflict or policy violation; 4 only deferred; 0 done, or nothing to do.";
+3 conflict or policy violation; 0 done, or nothing to do.";
 
 /// Keeps third-party container images in your own registry: immutable, complete with their signatures, and
 /// said before it is done.
@@ -102,7 +102,7 @@ pub struct RunOptions {
     /// What a tag that has other content at the target means; nothing is overwritten either way
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub on_tag_conflict: OnTagConflict,
-    /// Requests at a time and registry, 1 to 256
+    /// Requests at a time to each registry, on each side, 1 to 256
     #[arg(long, value_name = "NUMBER", default_value = "16",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub concurrency: usize,
@@ -158,11 +158,11 @@ pub struct LogOptions {
 #[derive(Debug, Args)]
 pub struct ServeOptions {
     /// Serve this OCI image layout folder; it is made where it is not there
-    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Serve memory, which is empty at the start and gone at the end; the default without --root
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
-        default_missing_value = "true", conflicts_with = "root", value_parser = value::boolean, action = clap::ArgAction::Set)]
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub memory: bool,
     /// The address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
@@ -253,8 +253,10 @@ pub enum SchemaName {
     List,
     /// The operator's policy, image-syncer-policy.yaml.
     Policy,
-    /// The report that `--report` writes.
+    /// The report that `--report` and `--format json` write.
     Report,
+    /// What they write of a plan: a report of which nothing was done.
+    Plan,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.
@@ -271,9 +273,14 @@ pub fn parse(
     let matches = variables.matches(&command, arguments.into_iter().collect())?;
     let typed = Typed::from_arg_matches(&matches)?;
     let asked = typed.command.unwrap_or(Command::Sync(typed.sync));
-    if let Command::Sync(SyncOptions { run, .. }) | Command::Plan(run) = &asked {
-        check(run).map_err(|message| command.clone().error(ErrorKind::ArgumentConflict, message))?;
-    }
+    let checked = match &asked {
+        Command::Sync(SyncOptions { run, .. }) | Command::Plan(run) => check(run),
+        Command::Serve(ServeOptions { root: Some(_), memory: true, .. }) => {
+            Err("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one".to_owned())
+        }
+        _ => Ok(()),
+    };
+    checked.map_err(|message| command.clone().error(ErrorKind::ArgumentConflict, message))?;
     Ok(Cli { command: asked, warnings: variables.warnings(&command) })
 }
 

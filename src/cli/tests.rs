@@ -112,8 +112,11 @@ fn booleans_have_exactly_their_forms() {
         assert!(refused(&format!("--dry-run={text}"), &[]).contains("--dry-run"), "{text}");
         let said = refused("", &[("SYNCER_DRY_RUN", text)]);
         assert!(said.starts_with("error: the variable SYNCER_DRY_RUN: "), "{said}");
-        // A variable that is overridden does no harm.
-        assert!(sync("sync --dry-run", &[("SYNCER_DRY_RUN", text)]).dry_run);
+        assert_eq!(
+            refused("sync --dry-run", &[("SYNCER_DRY_RUN", text)]),
+            said,
+            "also where it is overridden"
+        );
     }
     assert_eq!(
         refused("", &[("SYNCER_DRY_RUN", "yes")]),
@@ -217,7 +220,7 @@ fn what_cannot_be_meant_is_refused() {
         ("--client-cert x", "--client-cert and --client-key are given together"),
         ("plan --client-key x", "--client-cert and --client-key are given together"),
         ("--endpoint a=http://x --endpoint A=http://y", "--endpoint has a twice; keep one"),
-        ("serve --root x --memory", "cannot be used with"),
+        ("serve --root x --memory", "--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other"),
         ("serve --concurrency 1", "unexpected argument '--concurrency'"),
         ("serve --listen 5000", "invalid socket address"),
         ("schema nonsense", "invalid value 'nonsense'"),
@@ -226,6 +229,31 @@ fn what_cannot_be_meant_is_refused() {
         let said = refused(line, &[]);
         assert!(said.contains(expected), "{line}: {said}");
     }
+}
+
+#[test]
+fn a_variable_has_to_parse_even_if_what_is_typed_wins() {
+    for (line, variable, value) in [
+        ("--dry-run=false", "SYNCER_DRY_RUN", "yes"),
+        ("--dry-run", "SYNCER_DRY_RUN", ""),
+        ("sync --timeout 5m", "SYNCER_TIMEOUT", "5"),
+        ("plan -i a.yaml --endpoint a=http://x", "SYNCER_ENDPOINT", "a=http://x\nb"),
+        ("serve --root x", "SYNCER_MEMORY", "maybe"),
+    ] {
+        let said = refused(line, &[(variable, value)]);
+        assert!(said.contains(&format!("the variable {variable}: ")), "{line}: {said}");
+    }
+    // What another subcommand reads is not this one's to judge.
+    assert!(parse_line("serve", &[("SYNCER_TIMEOUT", "5")]).is_ok());
+}
+
+#[test]
+fn variables_that_exclude_each_other_are_refused() {
+    let said = refused("serve", &[("SYNCER_ROOT", "x"), ("SYNCER_MEMORY", "true")]);
+    assert!(
+        said.contains("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -246,6 +274,14 @@ fn the_other_subcommands_are_read() {
         }
         other => panic!("{other:?}"),
     }
+    match command("serve --memory=false", &[("SYNCER_ROOT", "x")]) {
+        Command::Serve(options) => assert_eq!(options.root.as_deref(), Some("x".as_ref())),
+        other => panic!("{other:?}"),
+    }
+    match command("serve", &[("SYNCER_ROOT", "x"), ("SYNCER_MEMORY", "false")]) {
+        Command::Serve(options) => assert_eq!(options.root.as_deref(), Some("x".as_ref())),
+        other => panic!("{other:?}"),
+    }
     match command("serve --memory", &[("SYNCER_ROOT", "x"), ("SYNCER_LISTEN", "127.0.0.1:1")]) {
         Command::Serve(options) => {
             assert!(options.memory && options.root.is_none());
@@ -259,6 +295,7 @@ fn the_other_subcommands_are_read() {
         command("schema policy", &[]),
         Command::Schema(SchemaOptions { name: SchemaName::Policy })
     ));
+    assert!(matches!(command("schema plan", &[]), Command::Schema(SchemaOptions { name: SchemaName::Plan })));
     assert!(matches!(command("completions zsh", &[]), Command::Completions(_)));
 }
 

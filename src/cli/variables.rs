@@ -1,7 +1,7 @@
 //! Options from variables: each has `SYNCER_` and its name in capitals, with `_` for `-`.
 //!
 //! A variable is read as if its option had been typed first, so that both are checked alike; an option
-//! that was typed wins. An empty variable is as good as none, but for booleans, where it is an error: an
+//! that was typed wins, and its variable still has to be one that could be read. An empty variable is as good as none, but for booleans, where it is an error: an
 //! empty `SYNCER_DRY_RUN` must not decide whether a run is a live one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,32 +28,35 @@ impl Variables {
 
     /// Reads the command line `typed` together with the variables.
     pub(super) fn matches(&self, command: &Command, typed: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
-        let mut matches = command.clone().try_get_matches_from(&typed)?;
+        let matches = command.clone().try_get_matches_from(&typed)?;
         // Top-level options and subcommands exclude each other, so a subcommand is the first argument.
         let (options_of, mut place) =
             match matches.subcommand_name().and_then(|name| command.find_subcommand(name)) {
                 Some(subcommand) => (subcommand, 2),
                 None => (command, 1),
             };
+        let as_typed = matches.subcommand().map_or(&matches, |(_, matches)| matches);
+        let before: Vec<OsString> = typed.iter().take(place).cloned().collect();
         let mut arguments = typed;
         for argument in options_of.get_arguments() {
             let Some(variable) = name_of(argument) else { continue };
             let Some(value) = self.0.get(&variable) else { continue };
-            let options = matches.subcommand().map_or(&matches, |(_, matches)| matches);
-            if was_typed(argument, options_of, options) {
-                continue;
-            }
             for value in values(argument, value).map_err(|error| usage(command, &variable, error))? {
                 let long = argument.get_long().unwrap_or_default();
-                arguments.insert(place.min(arguments.len()), format!("--{long}={value}").into());
-                place += 1;
-                matches = command
+                let option = OsString::from(format!("--{long}={value}"));
+                // By itself, so that a value that nobody can mean is told even if another one was typed.
+                let alone = before.iter().chain([&option]);
+                command
                     .clone()
-                    .try_get_matches_from(&arguments)
+                    .try_get_matches_from(alone)
                     .map_err(|error| usage(command, &variable, &first_paragraph(&error)))?;
+                if !was_typed(argument, as_typed) {
+                    arguments.insert(place.min(arguments.len()), option);
+                    place += 1;
+                }
             }
         }
-        Ok(matches)
+        command.clone().try_get_matches_from(&arguments)
     }
 
     /// A warning for each variable that looks like ours and is none.
@@ -90,10 +93,15 @@ pub(super) fn name_of(argument: &Arg) -> Option<String> {
 }
 
 /// Whether an option, or one that excludes it, stands on the command line.
-fn was_typed(argument: &Arg, command: &Command, matches: &ArgMatches) -> bool {
-    let typed =
-        |argument: &Arg| matches.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine);
-    typed(argument) || command.get_arg_conflicts_with(argument).into_iter().any(typed)
+fn was_typed(argument: &Arg, matches: &ArgMatches) -> bool {
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let id = argument.get_id().as_str();
+    typed(id)
+        || match id {
+            "root" => typed("memory") && matches.get_flag("memory"),
+            "memory" => typed("root"),
+            _ => false,
+        }
 }
 
 /// The values that a variable holds: one, or one a line where the option may repeat.

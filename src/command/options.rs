@@ -60,8 +60,11 @@ pub(super) fn job(options: &RunOptions, mode: Mode, surroundings: &Surroundings)
         Some(path) => policy::read(path).map_err(UsageError::Policy)?,
         None => Policy::default(),
     };
-    let prefix =
-        PrefixSources { policy: policy.prefix(), command_line: options.target_repo_prefix.as_deref() };
+    let prefix = PrefixSources {
+        policy: policy.prefix(),
+        command_line: options.target_repo_prefix.as_deref(),
+        trusted: None,
+    };
     let config = config::read(&options.images_files, prefix, signatures)?;
     let target_credential = target_credential(options, &config.prefix)?;
     let credentials = match &surroundings.docker_config {

@@ -3,7 +3,7 @@
 use crate::cli::SchemaName;
 use crate::config::LIST_SCHEMA;
 use crate::policy::POLICY_SCHEMA;
-use crate::report::json::REPORT_SCHEMA;
+use crate::report::json::{PLAN_SCHEMA, REPORT_SCHEMA};
 
 /// The schema's text, as it is printed.
 #[must_use]
@@ -12,5 +12,6 @@ pub const fn text(name: SchemaName) -> &'static str {
         SchemaName::List => LIST_SCHEMA,
         SchemaName::Policy => POLICY_SCHEMA,
         SchemaName::Report => REPORT_SCHEMA,
+        SchemaName::Plan => PLAN_SCHEMA,
     }
 }

@@ -90,7 +90,14 @@ impl Job {
         };
         let mut warnings = self.policy.warnings().to_vec();
         warnings.extend(self.config.warnings);
-        Ok(Report { run, plan: Arc::unwrap_or_clone(plan), results, warnings })
+        Ok(Report {
+            run,
+            plan: Arc::unwrap_or_clone(plan),
+            prefix: self.config.prefix,
+            unseen: unseen.into_iter().collect(),
+            results,
+            warnings,
+        })
     }
 
     fn sources(&self, registries: &Registries) -> Sources {

@@ -29,6 +29,9 @@ pub struct PrefixSources<'a> {
     pub policy: Option<&'a StatedPrefix>,
     /// The command line, or its variable. One that is wrong is a fault even where the policy decides.
     pub command_line: Option<&'a str>,
+    /// Where the images go whatever the lists say, because their author is not to decide it. A list that says
+    /// something else is a fault.
+    pub trusted: Option<&'a TargetPrefix>,
 }
 
 /// Reads lists from files and makes one [`Config`] of them.
@@ -104,6 +107,17 @@ fn decide_prefix(
         Prefix::Stated(place, prefix) => Some((diagnostics.location(*place), prefix)),
         Prefix::None | Prefix::Unknown => None,
     });
+    if let Some(trusted) = sources.trusted {
+        let differing = stated.filter(|(_, other)| *other != trusted).map(|(location, other)| {
+            let message = format!(
+                "`{other}` is not where the images go: that is `{trusted}`, by the policy, the workflow or the list of \
+                 the branch that this is to be merged into, and a change of the list cannot move it; take the line out"
+            );
+            Fault::new(Some(location), &message)
+        });
+        let differing: Vec<Fault> = differing.collect();
+        return if differing.is_empty() { Ok(trusted.clone()) } else { Err(differing) };
+    }
     if let Some(policy) = sources.policy {
         warnings.extend(typed.filter(|typed| *typed != policy.prefix).map(|typed| {
             let message = format!(
@@ -203,13 +217,13 @@ impl Entries {
 }
 
 /// Whether two references stand for the same image: where there is a digest, the tag is only a name.
-fn same_image(left: &Reference, right: &Reference) -> bool {
+pub(super) fn same_image(left: &Reference, right: &Reference) -> bool {
     left.registry == right.registry
         && left.repository == right.repository
         && left.manifest_ref() == right.manifest_ref()
 }
 
-fn same_platforms(left: &[Platform], right: &[Platform]) -> bool {
+pub(super) fn same_platforms(left: &[Platform], right: &[Platform]) -> bool {
     left.len() == right.len()
         && left.iter().all(|platform| right.iter().any(|other| other.satisfies(platform)))
 }

@@ -108,6 +108,9 @@ impl<'a> Fields<'a> {
             Value::List(_) => {
                 format!("`{key}` is empty; name at least one, or take the key out {when_empty}")
             }
+            Value::Scalar { text } if text.is_empty() => {
+                format!("`{key}` has no value; name at least one, or take the key out {when_empty}")
+            }
             Value::Scalar { text } if is_item(text) => {
                 format!("`{key}` is a list; write `{key}: [\"{text}\"]`")
             }

@@ -57,13 +57,10 @@ pub(crate) fn read_text(path: &Path, kind: &FileKind) -> Result<String, Fault> {
         Fault::new(None, &format!("failed to read the {} {}: {cause}", kind.word, quoted(&name)))
     })?;
     if bytes.len() > MAX_BYTES {
-        let message = format!(
-            "the {} {} has more than {MAX_BYTES} bytes (5 MiB); {}",
-            kind.word,
-            quoted(&name),
-            kind.when_large
-        );
-        return Err(Fault::new(None, &message));
+        let message =
+            format!("the {} has more than {MAX_BYTES} bytes (5 MiB); {}", kind.word, kind.when_large);
+        let location = Diagnostics::new(&name).location(Place::START);
+        return Err(Fault::new(Some(location), &message));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
@@ -113,7 +110,8 @@ mod tests {
         );
         assert_eq!(
             check(&vec![b'#'; MAX_BYTES + 1]),
-            "the list `DIR/list.yaml` has more than 5242880 bytes (5 MiB); split it"
+            "DIR/list.yaml:1:1: the list has more than 5242880 bytes (5 MiB); split it, and name each part with \
+             --images-file"
         );
     }
 

@@ -12,7 +12,7 @@ use super::yaml::{self, Node, Value};
 pub(super) const LIST: FileKind = FileKind {
     word: "list",
     option: "--images-file",
-    when_large: "split it",
+    when_large: "split it, and name each part with --images-file",
     when_several: "join them, or put this one into a file of its own",
 };
 

@@ -7,6 +7,7 @@
 //! The parts that read YAML with its places (`yaml`, `fields`, `diagnostic`) are not about lists
 //! alone: the policy is read with them too, so that its faults are said as well as a list's.
 
+mod changes;
 mod combine;
 pub(crate) mod diagnostic;
 mod entry;
@@ -19,6 +20,7 @@ mod source;
 mod target_name;
 pub(crate) mod yaml;
 
+pub use changes::{Change, Changes};
 pub use combine::{PrefixSources, StatedPrefix, load, read};
 pub use diagnostic::{Diagnostic, Fault, Faults, Location};
 pub use file::ListFile;

@@ -26,7 +26,9 @@ pub(crate) fn read(
     let mut failed = None;
     for node in fields.list(&key, diagnostics)? {
         let platform = match &*node.value {
-            Value::Scalar { text } => text.parse::<Platform>().map_err(|error| error.to_string()),
+            Value::Scalar { text } if !text.is_empty() => {
+                text.parse::<Platform>().map_err(|error| error.to_string())
+            }
             _ => Err(format!("a platform is a text such as `linux/amd64`; this is {}", described(node))),
         };
         match platform {

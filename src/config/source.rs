@@ -89,7 +89,21 @@ fn general_mistake(text: &str) -> Option<String> {
             quoted(bare).trim_matches('`')
         ));
     }
-    None
+    let (name, rest) = text.split_at(text.find([':', '@']).unwrap_or(text.len()));
+    let algorithm = match name.len() {
+        64 => "sha256",
+        128 => "sha512",
+        _ => return None,
+    };
+    // The docker reference grammar has no such names either: they would be mistaken for digests.
+    name.chars().all(|c| c.is_ascii_hexdigit()).then(|| {
+        let tag = rest.split('@').next().unwrap_or_default();
+        let name = name.to_ascii_lowercase();
+        format!(
+            "{} is a digest without an image; write the image's name before it: `NAME{tag}@{algorithm}:{name}`",
+            quoted(text)
+        )
+    })
 }
 
 /// What is wrong with the part after `@`, which is not a digest.
@@ -244,6 +258,14 @@ mod tests {
             (
                 format!("sha256:{HEX}"),
                 format!("`sha256:{HEX}` is a digest without an image; write the image's name before it: `NAME@sha256:{HEX}`"),
+            ),
+            (
+                HEX.to_owned(),
+                format!("`{HEX}` is a digest without an image; write the image's name before it: `NAME@sha256:{HEX}`"),
+            ),
+            (
+                format!("{upper}:v1"),
+                format!("`{upper}:v1` is a digest without an image; write the image's name before it: `NAME:v1@sha256:{HEX}`"),
             ),
             (
                 format!("@sha256:{HEX}"),

@@ -80,15 +80,14 @@ impl FromStr for TargetPrefix {
         if let Some((_, rest)) = text.split_once("://") {
             return Err(PrefixError::Scheme(shown(), format!("{}/", rest.trim_end_matches('/'))));
         }
+        if matches!(text, "oci:" | "oci:/") {
+            return Err(PrefixError::NoFolder(shown()));
+        }
         let Some(name) = text.strip_suffix('/') else {
             return Err(PrefixError::NoSlash(shown()));
         };
         if let Some(folder) = name.strip_prefix("oci:") {
-            return if folder.is_empty() {
-                Err(PrefixError::NoFolder(shown()))
-            } else {
-                Ok(Self::Layout { folder: folder.into() })
-            };
+            return Ok(Self::Layout { folder: folder.into() });
         }
         let (Some(registry), path) = split_registry(text) else {
             return Err(PrefixError::NoRegistry(shown()));
@@ -242,6 +241,7 @@ mod tests {
                 "the target prefix `mirror/` does not begin with a registry; write it as \
                  `registry.example.com/mirror/`, or `docker.io/mirror/` for Docker Hub",
             ),
+            ("oci:", "the target prefix `oci:` names no folder; write it as `oci:DIR/`"),
             ("oci:/", "the target prefix `oci:/` names no folder; write it as `oci:DIR/`"),
         ] {
             assert_eq!(prefix(text), format!("error: {expected}"));

@@ -12,7 +12,7 @@ fn load_all(lists: &[&str], command_line: Option<&str>) -> Result<Config, Faults
         .zip('a'..)
         .map(|(text, name)| ListFile { name: format!("{name}.yaml"), text: (*text).to_owned() })
         .collect();
-    load(&files, PrefixSources { policy: None, command_line }, Signatures::Copy)
+    load(&files, PrefixSources { command_line, ..PrefixSources::default() }, Signatures::Copy)
 }
 
 /// Everything that is said of lists: faults as `E`, else entries as `source > target` and warnings as `W`.
@@ -65,17 +65,38 @@ fn a_list_becomes_a_config() {
 
 #[test]
 fn tags_keep_their_text() {
-    for tag in ["1.20", "0x10", "1e3", "yes", "null", "2024-01-02", "1_000", "007"] {
+    for tag in ["1.20", "0x10", "1e3", "yes", "nil", "2024-01-02", "1_000", "007"] {
         let expected = format!("docker.io/library/a:1 > r.example/m/library/a:{tag}");
         check_entry(&["source: a:1", &format!("tag: {tag}")], &[&expected]);
         check_entry(&["source: a:1", &format!("tag: '{tag}'")], &[&expected]);
     }
-    check_entry(
-        &["source: a:1", "tag: ~"],
+    check_entry(&["source: a:1", "tag: \"null\""], &["docker.io/library/a:1 > r.example/m/library/a:null"]);
+}
+
+#[test]
+fn a_value_that_is_null_is_none() {
+    let no_value = "has no value; write one, or take the key out";
+    for null in [" null", " Null", " NULL", " ~", ""] {
+        for key in ["tag", "target"] {
+            // A value that is not there is placed at the colon.
+            let column = 5 + key.len() + usize::from(!null.is_empty()) * 2;
+            let expected = format!("E a.yaml:3:{column}: `{key}` {no_value}");
+            check_entry(&["source: a:1", &format!("{key}:{null}")], &[&expected]);
+        }
+        let column = if null.is_empty() { 11 } else { 13 };
+        check_entry(&[&format!("source:{null}")], &[&format!("E a.yaml:2:{column}: `source` {no_value}")]);
+    }
+    check(
+        "images: [null, {source: a:1, platforms: ~}, {source: a:2, platforms: [null]}]",
         &[
-            "E a.yaml:3:10: `tag` is not usable: `~` is not a tag: it has at most 128 letters, digits, `_`, `.` and \
-           `-`, and does not begin with `.` or `-`",
+            "E a.yaml:1:10: an entry is a mapping with a `source`; this one is empty",
+            "E a.yaml:1:41: `platforms` has no value; name at least one, or take the key out to copy all of them",
+            "E a.yaml:1:71: a platform is a text such as `linux/amd64`; this is empty",
         ],
+    );
+    check(
+        "images: ~",
+        &["E a.yaml:1:9: `images` has no value; write `images: []` if there is nothing to mirror"],
     );
 }
 
@@ -192,7 +213,12 @@ fn what_is_no_list_is_said() {
         );
     }
     let long = format!("images: []\n#{}", "x".repeat(MAX_BYTES));
-    check(&long, &["E a.yaml:1:1: the list has 5242892 bytes; 5242880 (5 MiB) are the most: split it"]);
+    check(
+        &long,
+        &[
+            "E a.yaml:1:1: the list has 5242892 bytes; 5242880 (5 MiB) are the most: split it, and name each part with --images-file",
+        ],
+    );
 }
 
 #[test]
@@ -283,7 +309,7 @@ fn platforms_are_a_list_of_platforms() {
         "{a: b}",
         "16: `platforms` is a list such as `[\"linux/amd64\", \"linux/arm64\"]`; this is a mapping",
     );
-    platforms("", "14: `platforms` is a list such as `[\"linux/amd64\", \"linux/arm64\"]`; this is empty");
+    platforms("", "14: `platforms` has no value; name at least one, or take the key out to copy all of them");
     platforms(
         "[amd64]",
         "17: `amd64` is not a platform; write it as os/architecture, for example linux/amd64 or linux/arm/v7",
@@ -343,7 +369,7 @@ fn the_strongest_prefix_decides() {
             lists.iter().map(|text| ListFile { name: "a.yaml".into(), text: (*text).into() }).collect();
         let location = Location { file: "policy.yaml".into(), line: 1, column: 19 };
         let policy = policy.map(|text| StatedPrefix { prefix: text.parse().expect("a prefix"), location });
-        let prefix = PrefixSources { policy: policy.as_ref(), command_line };
+        let prefix = PrefixSources { policy: policy.as_ref(), command_line, trusted: None };
         load(&files, prefix, Signatures::Copy).map_or_else(
             |faults| faults.to_string(),
             |config| {
@@ -480,4 +506,43 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_trusted_prefix_is_not_moved_by_a_list() {
+    let trusted = "r.example/mirror/".parse::<TargetPrefix>().expect("a prefix");
+    let load = |stated: &str| {
+        let text = format!("{stated}images:\n- source: org/app:1\n");
+        let prefix = PrefixSources { trusted: Some(&trusted), ..PrefixSources::default() };
+        load(&[ListFile { name: "a.yaml".into(), text }], prefix, Signatures::Copy)
+    };
+    for stated in ["", "targetRepoPrefix: r.example/mirror/\n"] {
+        let config = load(stated).expect("a good list");
+        assert_eq!(config.entries[0].target.to_string(), "r.example/mirror/org/app:1");
+    }
+    let faults = load("targetRepoPrefix: evil.example/mirror/\n").expect_err("another prefix").to_string();
+    assert!(faults.starts_with("a.yaml:1:19: `evil.example/mirror/` is not where the images go"), "{faults}");
+}
+
+#[test]
+fn changes_are_told_by_target_and_image() {
+    let before = "images:\n\
+        - source: org/same:1\n\
+        - source: org/other:1\n\
+        - source: org/gone:1\n\
+        - {source: org/narrowed:1, platforms: [linux/amd64, linux/arm64]}\n";
+    let now = format!(
+        "images:\n\
+        - source: org/added:1\n\
+        - {{source: org/narrowed:1, platforms: [linux/amd64]}}\n\
+        - source: org/other:1@sha256:{HEX}\n\
+        - {{source: org/same:1, tag: \"1\"}}\n"
+    );
+    let [before, now] =
+        [before, &now].map(|list| load_all(&[list], Some("r.example/m/")).expect("a good list"));
+    let changes = Changes::between(Some(&before), &now);
+    assert_eq!(changes.entries, [Change::Added, Change::Changed, Change::Changed, Change::Unchanged]);
+    let removed: Vec<String> = changes.removed.iter().map(|entry| entry.target.to_string()).collect();
+    assert_eq!(removed, ["r.example/m/org/gone:1"]);
+    assert_eq!(Changes::between(None, &now).entries, [Change::Added; 4]);
 }

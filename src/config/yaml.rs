@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScanError, Span};
+use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::MAX_BYTES;
 use super::diagnostic::Place;
@@ -29,7 +29,7 @@ pub(crate) struct Node {
 /// A YAML value whose scalars are text.
 #[derive(Debug)]
 pub(crate) enum Value {
-    /// A scalar's text; empty for a key without a value.
+    /// A scalar's text; empty for a value that is not there, or that is YAML's null.
     Scalar {
         /// What was written, without quotes and escapes.
         text: String,
@@ -116,9 +116,11 @@ impl<'a> Builder<'a> {
                 }
                 Ok(())
             }
-            Event::Scalar(text, _, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
                 // The parser writes a value that is not there as `~`, at a place without length.
-                let text = if span.is_empty() { String::new() } else { text.into_owned() };
+                let is_nothing = span.is_empty() || is_plain && !self.is_key() && is_null(&text);
+                let text = if is_nothing { String::new() } else { text.into_owned() };
                 let value = Rc::new(Value::Scalar { text });
                 self.add(Node { place, value }, anchor, 1)
             }
@@ -144,6 +146,11 @@ impl<'a> Builder<'a> {
             },
             _ => Ok(()),
         }
+    }
+
+    /// Whether what comes next is a key of a mapping.
+    fn is_key(&self) -> bool {
+        self.open.last().is_some_and(|open| open.is_mapping && open.nodes.len().is_multiple_of(2))
     }
 
     fn close(&mut self) -> Result<(), YamlError> {
@@ -186,6 +193,11 @@ impl<'a> Builder<'a> {
         }
         Ok(())
     }
+}
+
+/// The ways to write that there is no value. Who means the word puts it into quotes.
+fn is_null(text: &str) -> bool {
+    matches!(text, "~" | "null" | "Null" | "NULL")
 }
 
 fn syntax_error(error: &ScanError, kind: &FileKind) -> YamlError {
@@ -234,13 +246,26 @@ mod tests {
 
     #[test]
     fn scalars_keep_their_text() {
-        for text in
-            ["1.20", "0x10", "1e3", "yes", "null", "~", "2024-01-02", "0o17", "+1", ".5", "true", "1_000"]
-        {
+        for text in ["1.20", "0x10", "1e3", "yes", "nil", "2024-01-02", "0o17", "+1", ".5", "true", "1_000"] {
             assert_eq!(check(text), text);
             assert_eq!(check(&format!("\"{text}\"")), text);
         }
         assert_eq!(check("a: \"x\\u0041\"\nb: 'it''s'"), "{a=xA b=it's}");
+    }
+
+    #[test]
+    fn null_is_no_text_unless_it_is_quoted() {
+        for text in ["null", "Null", "NULL", "~", ""] {
+            assert_eq!(check(&format!("a: {text}\nb: 1")), "{a= b=1}");
+        }
+        assert_eq!(check("[a, ~, {b: null}, {c: }]"), "[a  {b=} {c=}]");
+        for text in ["\"null\"", "'~'", "!!str null"] {
+            assert_eq!(
+                check(&format!("a: {text}")),
+                format!("{{a={}}}", text.trim_matches(['"', '\'']).trim_start_matches("!!str "))
+            );
+        }
+        assert_eq!(check("null: 1"), "{null=1}");
     }
 
     #[test]

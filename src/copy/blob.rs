@@ -16,6 +16,10 @@ use crate::store::{
     BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
 };
 
+/// What is said of a layer that the source lacks and that could be had elsewhere.
+const NOT_FROM_URLS: &str = "; the layer has `urls`, from which none is ever fetched: push it to the source registry, \
+                             or mirror an image that holds all its layers";
+
 /// What a run knows of the target's content: from what it saw there, and from what it put there.
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -31,6 +35,8 @@ type Arrived = Arc<OnceCell<()>>;
 #[derive(Default)]
 struct Home {
     repository: Mutex<Option<Repository>>,
+    /// Where the plan saw the blob before the run.
+    seen: Option<Repository>,
     /// Held by whoever sends the blob for the first time; the others wait and then mount it.
     first: tokio::sync::Mutex<()>,
     /// When and where the blob could not be had last, and why.
@@ -85,6 +91,13 @@ pub(super) struct Passage<'a> {
 }
 
 impl Ledger {
+    /// A ledger of what is there already, by blob.
+    pub(super) fn of(seen: &HashMap<Digest, Repository>) -> Self {
+        let home = |seen: &Repository| Home { seen: Some(seen.clone()), ..Home::default() };
+        let homes = seen.iter().map(|(blob, seen)| (blob.clone(), Arc::new(home(seen))));
+        Self { homes: Mutex::new(homes.collect()), ..Self::default() }
+    }
+
     /// Sees to it that the target's repository has the blob. Whoever comes second waits for the first.
     pub(super) async fn place(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
         let came = Instant::now();
@@ -121,7 +134,8 @@ impl Ledger {
     }
 
     async fn send_first(passage: Passage<'_>, blob: &Descriptor, home: &Home) -> Result<Placed, Cause> {
-        let mount_from = passage.same_registry.then_some(passage.from);
+        let seen = home.seen.as_ref().filter(|seen| *seen != passage.to);
+        let mount_from = seen.or(passage.same_registry.then_some(passage.from));
         match passage.try_push(blob, Push::IfMissing { mount_from }).await {
             Ok(placed) => {
                 home.set(passage.to);
@@ -175,7 +189,12 @@ impl Passage<'_> {
             let source_hangs =
                 failure.as_ref().is_some_and(|error| error.kind == StoreErrorKind::Unavailable);
             let cause = match failure {
-                Some(error) => cause(Side::Source, error),
+                Some(mut error) => {
+                    if error.kind == StoreErrorKind::NotFound && !blob.urls.is_empty() {
+                        error.message.push_str(NOT_FROM_URLS);
+                    }
+                    cause(Side::Source, error)
+                }
                 None => cause(Side::Target, error),
             };
             Failed { cause, source_hangs }

@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures::future::try_join_all;
+use futures::future::{join, join_all, try_join_all};
 
 use super::Stop;
 use super::image::{Image, at_target};
+use crate::fault::cause;
 use crate::oci::{Digest, ManifestRef, RawManifest, Tag};
 use crate::plan::{Cause, Companion, CompanionPlace, Graph, Proof, Side, Standing};
+
+/// What the target lists as the referrers of a subject, if it can be asked.
+type Listed = Result<HashSet<Digest>, Cause>;
 
 impl Image<'_> {
     pub(super) fn companions_to_copy(&self) -> impl Iterator<Item = &Companion> {
@@ -15,11 +19,10 @@ impl Image<'_> {
     }
 
     /// Copies what the target lacks, subjects before what refers to them, and reads all of it back.
-    pub(super) async fn copy_companions(&self) -> Result<Option<Proof>, Stop> {
+    pub(super) async fn copy_companions(&self) -> Result<(), Stop> {
         let mut waiting: Vec<&Companion> = self.companions_to_copy().collect();
-        let expected = waiting.len();
-        if expected == 0 {
-            return Ok(None);
+        if waiting.is_empty() {
+            return Ok(());
         }
         while !waiting.is_empty() {
             let unborn: HashSet<&Digest> = waiting.iter().map(|companion| &companion.digest).collect();
@@ -30,12 +33,11 @@ impl Image<'_> {
             try_join_all(ready.into_iter().map(|companion| self.copy_companion(companion))).await?;
             waiting = if waiting.is_empty() { Vec::new() } else { later };
         }
-        self.read_back().await?;
-        Ok(Some(Proof { expected, verified: expected }))
+        self.read_back().await
     }
 
     async fn copy_companion(&self, companion: &Companion) -> Result<(), Stop> {
-        let Some(graph) = &companion.graph else { return Ok(()) };
+        let graph = companion.graph.as_ref().ok_or_else(|| self.without_content(companion))?;
         let root = self.push_below_root(graph).await?;
         match &companion.place {
             CompanionPlace::Referrer => {
@@ -70,6 +72,13 @@ impl Image<'_> {
         }
     }
 
+    fn without_content(&self, companion: &Companion) -> Stop {
+        let message =
+            "nobody looked at its content; this is a mistake in image-syncer; please report it with the log";
+        let reference = format!("{}@{}", self.source_name, companion.digest);
+        Stop::Failed(Cause::failure(Side::Source, "copy companion", reference, message.to_owned()))
+    }
+
     async fn tag_at_target(&self, reference: &ManifestRef) -> Result<Option<Digest>, Stop> {
         let found = self.run.target.resolve(&self.item.target.repository, reference).await;
         Ok(found.map_err(at_target)?.map(|found| found.digest))
@@ -79,28 +88,39 @@ impl Image<'_> {
         let has = found.map_or_else(|| "nothing".to_owned(), ToString::to_string);
         let reference = format!("{}{}:{tag}", self.item.target.root, self.item.target.repository);
         let message = format!("it has {has}; somebody else wrote it while this run was under way");
-        Stop::Conflict(Cause::failure(Side::Target, "create tag", reference, message))
+        Stop::Conflict(Cause::failure(Side::Target, Cause::COMPANION_TAG, reference, message))
     }
 
-    /// Reads the copied companions back: each manifest by its digest, its blobs, and that the target
-    /// lists it for its subject.
+    /// Reads the copied companions back, and counts those that are there: each manifest by its digest, its
+    /// blobs, and that the target lists it for its subject.
     async fn read_back(&self) -> Result<(), Stop> {
-        let mut by_subject: HashMap<&Digest, Vec<&Digest>> = HashMap::new();
-        for companion in self.companions_to_copy() {
-            if companion.place == CompanionPlace::Referrer {
-                by_subject.entry(&companion.subject).or_default().push(&companion.digest);
+        let companions: Vec<&Companion> = self.companions_to_copy().collect();
+        let subjects: HashSet<&Digest> = companions
+            .iter()
+            .filter(|companion| companion.place == CompanionPlace::Referrer)
+            .map(|companion| &companion.subject)
+            .collect();
+        let lists = join_all(subjects.into_iter().map(|subject| self.listed_at_target(subject)));
+        let content = join_all(companions.iter().map(|companion| self.is_whole(companion)));
+        let (lists, content) = join(lists, content).await;
+        let lists: HashMap<&Digest, Listed> = lists.into_iter().collect();
+        let mut verified = 0;
+        let mut first_failure = None;
+        for (companion, whole) in companions.iter().zip(content) {
+            match whole.and_then(|()| self.is_listed(companion, &lists)) {
+                Ok(()) => verified += 1,
+                Err(stop) => {
+                    first_failure.get_or_insert(stop);
+                }
             }
         }
-        let graphs = self.companions_to_copy().filter_map(|companion| companion.graph.as_deref());
-        let content = try_join_all(graphs.map(|graph| self.is_whole(graph)));
-        let lists =
-            try_join_all(by_subject.iter().map(|(subject, expected)| self.are_listed(subject, expected)));
-        tokio::try_join!(content, lists)?;
-        Ok(())
+        self.note_proof(Proof { expected: companions.len(), verified });
+        first_failure.map_or(Ok(()), Err)
     }
 
-    async fn is_whole(&self, graph: &Graph) -> Result<(), Stop> {
+    async fn is_whole(&self, companion: &Companion) -> Result<(), Stop> {
         let (target, repository) = (&self.run.target, &self.item.target.repository);
+        let graph = companion.graph.as_ref().ok_or_else(|| self.without_content(companion))?;
         for node in &graph.nodes {
             let found = target.manifest(repository, &node.digest.clone().into()).await;
             if found.map_err(at_target)?.is_none() {
@@ -118,14 +138,22 @@ impl Image<'_> {
         Ok(())
     }
 
-    async fn are_listed(&self, subject: &Digest, expected: &[&Digest]) -> Result<(), Stop> {
-        let listed = self.run.target.referrers(&self.item.target.repository, subject).await;
-        let listed = listed.map_err(at_target)?;
-        let missing = expected.iter().find(|digest| !listed.iter().any(|there| there.digest == ***digest));
-        match missing {
-            None => Ok(()),
-            Some(digest) => {
-                Err(self.not_there(digest, "the target does not list it as a referrer of its subject"))
+    async fn listed_at_target<'a>(&self, subject: &'a Digest) -> (&'a Digest, Listed) {
+        let listed = self.run.target.referrers(&self.item.target.repository, subject, None).await;
+        let digests = listed.map(|listed| listed.into_iter().map(|referrer| referrer.digest).collect());
+        (subject, digests.map_err(|error| cause(Side::Target, error)))
+    }
+
+    fn is_listed(&self, companion: &Companion, lists: &HashMap<&Digest, Listed>) -> Result<(), Stop> {
+        if companion.place != CompanionPlace::Referrer {
+            return Ok(());
+        }
+        match lists.get(&companion.subject) {
+            Some(Err(unknown)) => Err(Stop::Failed(unknown.clone())),
+            Some(Ok(digests)) if digests.contains(&companion.digest) => Ok(()),
+            _ => {
+                let message = "the target does not list it as a referrer of its subject";
+                Err(self.not_there(&companion.digest, message))
             }
         }
     }

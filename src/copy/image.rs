@@ -15,14 +15,15 @@ use crate::store::{Placed, Push, Source, StoreError, StoreErrorKind};
 pub(super) struct Image<'a> {
     pub(super) run: &'a Run,
     pub(super) item: &'a Item,
-    source_name: String,
+    pub(super) source_name: String,
     transfer: Mutex<Transfer>,
+    proof: Mutex<Option<Proof>>,
 }
 
 impl<'a> Image<'a> {
     pub(super) fn new(run: &'a Run, item: &'a Item) -> Self {
         let source_name = format!("{}/{}", item.source.registry, item.source.repository);
-        Self { run, item, source_name, transfer: Mutex::default() }
+        Self { run, item, source_name, transfer: Mutex::default(), proof: Mutex::default() }
     }
 
     /// What was moved so far.
@@ -30,8 +31,17 @@ impl<'a> Image<'a> {
         *self.transfer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was read back of the companions, if it came to that.
+    pub(super) fn proof(&self) -> Option<Proof> {
+        *self.proof.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_proof(&self, proof: Proof) {
+        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(proof);
+    }
+
     /// Copies what the item's decision asks for.
-    pub(super) async fn copy(&self) -> Result<Option<Proof>, Stop> {
+    pub(super) async fn copy(&self) -> Result<(), Stop> {
         let Some(graph) = self.item.graph.as_ref().filter(|_| self.item.decision != Decision::Companions)
         else {
             return self.copy_companions().await;
@@ -42,9 +52,8 @@ impl<'a> Image<'a> {
             let reference = graph.root().digest.clone().into();
             self.push(graph, graph.root(), &root, &reference).await?;
         }
-        let proof = self.copy_companions().await?;
-        self.push_tag(graph, &root).await?;
-        Ok(proof)
+        self.copy_companions().await?;
+        self.push_tag(graph, &root).await
     }
 
     /// Puts everything of a graph to the target except its root, and gives the root's document.

@@ -51,7 +51,8 @@ pub async fn copy(
     events: &Events,
     stop: impl Future<Output = ()>,
 ) -> Vec<Result> {
-    let run = Arc::new(Run { plan, sources, target, ledger: Ledger::default(), events: events.clone() });
+    let ledger = Ledger::of(&plan.seen_blobs);
+    let run = Arc::new(Run { plan, sources, target, ledger, events: events.clone() });
     let mut results: Vec<Option<Result>> = run.plan.items.iter().map(settled).collect();
     for index in unseen {
         results[*index] = Some(ended(Outcome::NotRun));
@@ -109,20 +110,14 @@ fn planned_conflict(item: &Item) -> Cause {
     match item.remarks.iter().find(|remark| remark.kind == RemarkKind::CompanionConflict) {
         Some(remark) => {
             let target = item.target.to_string();
-            Cause::failure(Side::Target, "copy the companions of", target, remark.message.clone())
+            Cause::failure(Side::Target, Cause::COMPANION_TAG, target, remark.message.clone())
         }
         None => conflict(item, item.target_digest.as_ref()),
     }
 }
 
 fn ended(outcome: Outcome) -> Result {
-    Result {
-        outcome,
-        transfer: Transfer::default(),
-        proof: None,
-        duration: Duration::ZERO,
-        remarks: Vec::new(),
-    }
+    Result { outcome, transfer: Transfer::default(), proof: None, duration: Duration::ZERO }
 }
 
 /// The result of a task that panicked, which none should.
@@ -145,21 +140,14 @@ impl Run {
         let target = item.target.to_string();
         self.events.tell(Event::ItemStarted { item: index, target, bytes: item.bytes.unwrap_or_default() });
         let image = image::Image::new(self, item);
-        let done = image.copy().await;
-        let (outcome, proof) = match done {
-            Ok(proof) if item.decision == Decision::Companions => (Outcome::CompanionsCopied, proof),
-            Ok(proof) if item.decision == Decision::Move => (Outcome::Moved, proof),
-            Ok(proof) => (Outcome::Copied, proof),
-            Err(Stop::Failed(cause)) => (Outcome::Failed(cause), None),
-            Err(Stop::Conflict(cause)) => (Outcome::Conflict(cause), None),
+        let outcome = match image.copy().await {
+            Ok(()) if item.decision == Decision::Companions => Outcome::CompanionsCopied,
+            Ok(()) if item.decision == Decision::Move => Outcome::Moved,
+            Ok(()) => Outcome::Copied,
+            Err(Stop::Failed(cause)) => Outcome::Failed(cause),
+            Err(Stop::Conflict(cause)) => Outcome::Conflict(cause),
         };
-        Result {
-            outcome,
-            transfer: image.transfer(),
-            proof,
-            duration: started.elapsed(),
-            remarks: Vec::new(),
-        }
+        Result { outcome, transfer: image.transfer(), proof: image.proof(), duration: started.elapsed() }
     }
 
     fn tell_finished(&self, index: usize, result: &Result) {

@@ -281,6 +281,11 @@ impl Look<'_> {
                 StoreError::new("read manifest", reference, StoreErrorKind::NotFound, message)
             })?;
             observation.media_type = Some(root.media_type.clone());
+            if let Ok(manifest) = root.parse() {
+                // A non-distributable layer may have been left out.
+                let blobs = manifest.blobs().filter(|blob| !blob.media_type.is_foreign_layer());
+                observation.seen_blobs = blobs.map(|blob| blob.digest.clone()).collect();
+            }
             self.note_platforms(self.target, Side::Target, &root, observation).await;
             if self.depth == Depth::Full
                 && let Ok(graph) = walk(self.target, repository, &root).await
@@ -311,6 +316,8 @@ impl Look<'_> {
         let sides = Sides {
             source,
             source_repository: &self.entry.source.repository,
+            // Where a signature decides, it is asked for and not looked up in a list.
+            believes_lists: self.signatures != Signatures::Require,
             source_tag: self.entry.source.tag.as_ref().filter(|_| self.entry.source.digest.is_none()),
             target: readable.then_some(self.target),
             target_repository: &self.entry.target.repository,
@@ -402,6 +409,7 @@ fn observation(source: SourceState, target: TargetState) -> Observation {
         platforms: Platforms::NotAsked,
         graph: None,
         companions: Companions::NotAsked,
+        seen_blobs: Vec::new(),
     }
 }
 

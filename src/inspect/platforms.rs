@@ -3,7 +3,7 @@
 use futures::StreamExt as _;
 use serde::Deserialize;
 
-use super::Look;
+use super::{Depth, Look};
 use crate::fault::cause;
 use crate::oci::{DeriveError, Descriptor, Manifest, Platform, RawManifest, Repository};
 use crate::plan::{Observation, Platforms, Side};
@@ -15,7 +15,8 @@ const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
 
 impl Look<'_> {
     /// Notes what the image with this root runs on: for an index always, which costs nothing; for a single
-    /// image if it matters, by its configuration. `store` is the side that has the root.
+    /// image, by its configuration, if it matters or a plan's reader wants to know. `store` is the side that
+    /// has the root.
     pub(super) async fn note_platforms(
         self,
         store: &dyn Source,
@@ -38,12 +39,16 @@ impl Look<'_> {
                 walk(store, repository, root).await.map(|graph| Some(graph.platforms()))
             }
             true => Ok(Some(parsed.platforms())),
-            false if self.requires_platforms => of_single(store, repository, &parsed).await,
+            false if self.requires_platforms || self.depth == Depth::Full => {
+                of_single(store, repository, &parsed).await
+            }
             false => return,
         };
         observation.platforms = match known {
             Ok(Some(platforms)) => Platforms::Known(platforms),
             Ok(None) => Platforms::Artifact,
+            // A reader would have liked to know; nothing depends on it.
+            Err(_) if !self.requires_platforms => return,
             Err(error) => Platforms::Blocked(self.named(cause(side, error))),
         };
     }

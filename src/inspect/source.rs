@@ -1,7 +1,7 @@
 //! What the source has: the image that an entry names, or the part of it that the entry wants.
 
 use super::Look;
-use crate::oci::{ManifestError, ManifestRef, RawManifest, derive_index};
+use crate::oci::{ManifestError, RawManifest, derive_index};
 use crate::plan::{Derived, Found, SourceState, TargetState};
 use crate::store::{Source, StoreError};
 
@@ -46,15 +46,7 @@ impl Look<'_> {
 
     /// Only some platforms are wanted: the index says which there are, and becomes a smaller one.
     async fn some_platforms(self, source: &dyn Source) -> Result<AtSource, StoreError> {
-        let repository = &self.entry.source.repository;
-        let reference = match &self.entry.source.digest {
-            Some(digest) => ManifestRef::Digest(digest.clone()),
-            // The tag's digest is remembered, so that whoever asks next gets the same.
-            None => match source.resolve(repository, &self.entry.source.manifest_ref()).await? {
-                Some(descriptor) => ManifestRef::Digest(descriptor.digest),
-                None => return Ok(AtSource::State(SourceState::Gone(self.gone()))),
-            },
-        };
+        let (repository, reference) = (&self.entry.source.repository, self.entry.source.manifest_ref());
         let Some(root) = source.manifest(repository, &reference).await? else {
             return Ok(AtSource::State(SourceState::Gone(self.gone())));
         };

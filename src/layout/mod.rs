@@ -19,6 +19,7 @@ mod referrers;
 mod tests;
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -270,6 +271,7 @@ impl Source for Layout {
         &self,
         repository: &Repository,
         subject: &Digest,
+        _tags: Option<&HashSet<Tag>>,
     ) -> Result<Vec<Descriptor>, StoreError> {
         let name = format!("{repository}@{subject}");
         let subject = subject.clone();

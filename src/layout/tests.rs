@@ -79,7 +79,7 @@ async fn reading_makes_nothing() {
     assert_eq!(layout.resolve(&a, &v1).await.expect("absent"), None);
     assert_eq!(layout.manifest(&a, &ManifestRef::Digest(Digest::sha256(b""))).await.expect("absent"), None);
     assert!(!layout.has_blob(&a, &blob(b"")).await.expect("absent"));
-    assert_eq!(layout.referrers(&a, &Digest::sha256(b"")).await.expect("none"), []);
+    assert_eq!(layout.referrers(&a, &Digest::sha256(b""), None).await.expect("none"), []);
     assert_eq!(layout.all_tags(&a).await.expect("none"), Some(vec![]));
     let error = layout.blob(&a, &blob(b"")).await.err().expect("absent");
     assert_eq!(error.kind, StoreErrorKind::NotFound);
@@ -203,7 +203,7 @@ async fn a_referrer_has_an_entry_and_keeps_it_without_its_tag() {
     assert_eq!(index(&layout)["manifests"].as_array().map(Vec::len), Some(3));
     assert!(layout.delete_manifest(&a, &tag("sig")).await.expect("deleted"));
 
-    let found = layout.referrers(&a, &subject.digest).await.expect("read");
+    let found = layout.referrers(&a, &subject.digest, None).await.expect("read");
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].digest, referrer.digest);
     assert_eq!(found[0].artifact_type.as_deref(), Some("application/x"));
@@ -257,13 +257,13 @@ async fn the_list_of_referrers_that_other_tools_read_is_kept_up() {
     let entries = document["manifests"].as_array_mut().expect("entries");
     entries.retain(|entry| entry["annotations"].is_object());
     write_index(&layout, &document["manifests"]);
-    assert_eq!(layout.referrers(&a, &subject.digest).await.expect("read").len(), 2);
+    assert_eq!(layout.referrers(&a, &subject.digest, None).await.expect("read").len(), 2);
 
     for (left, referrer) in [(Some(1), &referrers[0]), (None, &referrers[1])] {
         assert!(layout.delete_manifest(&a, &referrer.digest.clone().into()).await.expect("deleted"));
         assert_eq!(listed(), left);
     }
-    assert_eq!(layout.referrers(&a, &subject.digest).await.expect("read"), []);
+    assert_eq!(layout.referrers(&a, &subject.digest, None).await.expect("read"), []);
     assert_eq!(files(), before);
 }
 

@@ -1,6 +1,6 @@
 //! The decision itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -22,11 +22,15 @@ use crate::policy::{Policy, Refusal};
 #[must_use]
 pub fn plan(config: &Config, policy: &Policy, inventory: Inventory) -> Plan {
     let mut moves = inventory.present_blobs.map(Moves::new);
+    let mut seen_blobs = HashMap::new();
     let items: Vec<Item> = config
         .entries
         .iter()
         .zip(inventory.observations)
-        .map(|(entry, observation)| {
+        .map(|(entry, mut observation)| {
+            for blob in std::mem::take(&mut observation.seen_blobs) {
+                seen_blobs.entry(blob).or_insert_with(|| entry.target.repository.clone());
+            }
             let mut item = decide(config, policy, entry, observation);
             if let Some(moves) = &mut moves {
                 item.bytes_to_move = Some(moves.bytes_of(&item));
@@ -34,7 +38,7 @@ pub fn plan(config: &Config, policy: &Policy, inventory: Inventory) -> Plan {
             item
         })
         .collect();
-    Plan { digest: digest(config, policy, &items), items }
+    Plan { digest: digest(config, policy, &items), items, seen_blobs }
 }
 
 /// Why an entry's source may not be mirrored, if the policy says so. Nobody has to look at it then.
@@ -60,7 +64,7 @@ fn violation(entry: &Entry, refusal: &Refusal) -> Cause {
 }
 
 fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observation) -> Item {
-    let Observation { source, target, media_type, platforms, graph, companions } = observation;
+    let Observation { source, target, media_type, platforms, graph, companions, seen_blobs: _ } = observation;
     let mut item = Item {
         location: entry.location.clone(),
         source: entry.source.clone(),
@@ -238,15 +242,15 @@ impl Item {
             return None;
         }
         let message = if self.source_digest.as_ref() == Some(digest) {
-            "signatures are required and the source has none of this image; \
+            "no signature of it was found, and `--signatures require` wants one; \
              ask its publisher to sign it, or take it off the list"
         } else {
-            "signatures are required and none can cover an index that is made smaller; \
+            "no signature covers an index that `platforms` makes smaller, and `--signatures require` wants one; \
              leave `platforms` out, or name the image of one platform by its digest"
         };
         Some(Cause {
             side: Side::Source,
-            operation: "find a signature of",
+            operation: "mirror",
             reference: self.source.to_string(),
             kind: CauseKind::Policy,
             message: message.to_owned(),

@@ -31,6 +31,8 @@ pub struct Observation {
     pub graph: Option<Arc<Graph>>,
     /// What belongs to the image, as far as the source could be asked.
     pub companions: Companions,
+    /// Blobs that the target's repository has, as a manifest says that was read there.
+    pub seen_blobs: Vec<Digest>,
 }
 
 /// An entry's image at the source.

@@ -92,6 +92,8 @@ pub struct Cause {
 }
 
 impl Cause {
+    /// The operation of a companion's tag that has other content than it should.
+    pub const COMPANION_TAG: &'static str = "create companion tag";
     /// The operation of a look at what was just written.
     pub const READ_BACK: &'static str = "read back";
 
@@ -106,7 +108,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             CauseKind::Failure => "failed to",
-            CauseKind::Policy => "the policy does not allow to",
+            CauseKind::Policy => "not allowed to",
         };
         write!(f, "{}: {what} {} {}: {}", self.side.word(), self.operation, self.reference, self.message)
     }

@@ -17,7 +17,9 @@ pub use inventory::{
 pub use item::{Cause, CauseKind, Decision, Item, Remark, RemarkKind, Side};
 pub use outcome::{Outcome, Proof, Result, Transfer};
 
-use crate::oci::Digest;
+use std::collections::HashMap;
+
+use crate::oci::{Digest, Repository};
 
 /// What is to be done, an item for each entry of the list, in its order.
 #[derive(Debug, Clone)]
@@ -26,4 +28,6 @@ pub struct Plan {
     pub digest: Digest,
     /// The items.
     pub items: Vec<Item>,
+    /// Blobs that were seen at the target, each with a repository that has it: others can mount it there.
+    pub seen_blobs: HashMap<Digest, Repository>,
 }

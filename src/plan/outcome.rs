@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Remark};
+use super::Cause;
 
 /// What became of one item.
 #[derive(Debug, Clone)]
@@ -11,12 +11,11 @@ pub struct Result {
     pub outcome: Outcome,
     /// What was moved for it.
     pub transfer: Transfer,
-    /// What was read back of its companions; `None` if none were copied.
+    /// What was read back of its companions; `None` if none were copied. It can be less than all, with a
+    /// failure, and the image can fail after it.
     pub proof: Option<Proof>,
     /// How long it took, from its first request to its last.
     pub duration: Duration,
-    /// What came up on the way.
-    pub remarks: Vec<Remark>,
 }
 
 /// How an item ended.
@@ -36,15 +35,13 @@ pub enum Outcome {
     Blocked(Cause),
     /// It was tried and failed.
     Failed(Cause),
-    /// It was put off to the next run.
-    Deferred(String),
     /// The run ended before its turn.
     NotRun,
 }
 
 impl Outcome {
     /// The outcome in reports: `copied`, `companions-copied`, `up-to-date`, `moved`, `conflict`, `blocked`,
-    /// `failed`, `deferred`, `not-run`.
+    /// `failed`, `not-run`.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -55,7 +52,6 @@ impl Outcome {
             Self::Conflict(_) => "conflict",
             Self::Blocked(_) => "blocked",
             Self::Failed(_) => "failed",
-            Self::Deferred(_) => "deferred",
             Self::NotRun => "not-run",
         }
     }
@@ -95,7 +91,7 @@ impl std::ops::AddAssign for Transfer {
 /// The companions of an item that were read back at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Proof {
-    /// How many the source has.
+    /// How many were copied.
     pub expected: usize,
     /// How many of them were read back whole: the manifest by its digest, and its blobs are there.
     pub verified: usize,

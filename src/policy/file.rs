@@ -154,10 +154,13 @@ fn read_patterns<T: fmt::Display>(
     let mut values: Vec<T> = Vec::with_capacity(nodes.len());
     let mut failed = None;
     for node in nodes {
-        let Value::Scalar { text } = &*node.value else {
-            let message = format!("a pattern of `{}` is a text; this is {}", key.key, described(node));
-            failed = Some(diagnostics.fault(node.place, message));
-            continue;
+        let text = match &*node.value {
+            Value::Scalar { text } if !text.is_empty() => text,
+            _ => {
+                let message = format!("a pattern of `{}` is a text; this is {}", key.key, described(node));
+                failed = Some(diagnostics.fault(node.place, message));
+                continue;
+            }
         };
         match parse(text) {
             Ok(pattern) if values.iter().any(|known| known.to_string() == *text) => {

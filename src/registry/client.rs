@@ -20,8 +20,10 @@ use url::Url;
 use super::answer::{Answer, Sender};
 use super::auth::{Auth, Scope};
 use super::error::unreachable;
+use super::guard::check_literal;
 use super::redact::Secrets;
 use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
+use super::silence::Silence;
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
@@ -41,7 +43,10 @@ pub struct Traffic {
 pub(super) struct Client {
     pub(super) host: String,
     pub(super) base: Url,
-    pub(super) http: reqwest::Client,
+    /// How the registry itself is reached.
+    pub(super) home: Way,
+    /// How other hosts are, that it leads to.
+    pub(super) abroad: Way,
     pub(super) auth: Auth,
     pub(super) slots: Arc<Semaphore>,
     pub(super) retry: RetryPolicy,
@@ -49,6 +54,14 @@ pub(super) struct Client {
     /// Pauses that would pass this moment are not begun.
     pub(super) deadline: Option<Instant>,
     pub(super) traffic: Arc<Traffic>,
+    pub(super) silence: Silence,
+}
+
+/// How hosts are reached, and which of them.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) http: reqwest::Client,
+    pub(super) is_guarded: bool,
 }
 
 /// A request to be made.
@@ -175,6 +188,7 @@ impl Client {
     async fn retrying(&self, call: &Call, with_login: bool) -> Result<Answer, StoreError> {
         let mut delays = self.retry.delays();
         let mut attempts = 1_usize;
+        let began = Instant::now();
         loop {
             let outcome = if with_login { self.logged_in(call, None).await } else { self.plain(call).await };
             let (error, asked) = match outcome {
@@ -188,8 +202,17 @@ impl Client {
                 Err(error) if error.kind == StoreErrorKind::Unavailable => (error, None),
                 outcome => return outcome,
             };
+            let unanswered = error.kind == StoreErrorKind::Unavailable && asked.is_none();
+            if unanswered {
+                self.silence.goes_on(Instant::now(), self.patience.idle * 2);
+            }
             let pause = self.retry.pause(&mut delays, asked).filter(|pause| self.in_time(*pause));
-            let Some(pause) = pause else { return Err(given_up(error, attempts, asked)) };
+            let Some(pause) = pause.filter(|_| !(unanswered && self.silence.lasts())) else {
+                if unanswered {
+                    self.silence.suspect(began);
+                }
+                return Err(given_up(error, attempts, asked));
+            };
             tracing::debug!(host = %self.host, method = %call.method, ?pause, "trying again");
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(pause).await;
@@ -198,8 +221,8 @@ impl Client {
     }
 
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
-        let request = self.request(call, &call.url, None);
-        let response = self.head_of_answer(call, &call.url, request, self.patience.idle).await?;
+        let request = self.request(call, &call.url, None)?;
+        let response = self.head_of_answer(call, &call.url, request).await?;
         let sender = self.sender(call.url.clone(), call.secrets.clone());
         Ok(Answer::new(call, sender, response, None))
     }
@@ -227,9 +250,9 @@ impl Client {
             if let Some(authorization) = &authorization {
                 secrets.add_header(authorization);
             }
-            let request = self.request(call, &url, authorization.as_ref());
+            let request = self.request(call, &url, authorization.as_ref())?;
             let response = match stream {
-                None => self.head_of_answer(call, &url, request, self.patience.idle).await?,
+                None => self.head_of_answer(call, &url, request).await?,
                 Some((size, origin)) => {
                     let body = origin.open().await.map_err(StoreError::exhausted)?;
                     self.head_of_upload(call, request, size, body).await?
@@ -267,12 +290,16 @@ impl Client {
         call: &Call,
         url: &Url,
         authorization: Option<&HeaderValue>,
-    ) -> reqwest::RequestBuilder {
-        let mut request = self.http.request(call.method.clone(), url.clone()).headers(call.headers.clone());
+    ) -> Result<reqwest::RequestBuilder, StoreError> {
+        let way = if same_origin(url, &self.base) { &self.home } else { &self.abroad };
+        if way.is_guarded {
+            check_literal(url).map_err(|refused| call.error(StoreErrorKind::Other, refused.to_string()))?;
+        }
+        let mut request = way.http.request(call.method.clone(), url.clone()).headers(call.headers.clone());
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        match &call.body {
+        Ok(match &call.body {
             Body::Empty if matches!(call.method, Method::POST | Method::PUT) => {
                 request.header(CONTENT_LENGTH, 0)
             }
@@ -280,7 +307,7 @@ impl Client {
             Body::Bytes(content_type, bytes) => {
                 request.header(CONTENT_TYPE, content_type.as_str()).body(bytes.clone())
             }
-        }
+        })
     }
 
     async fn head_of_answer(
@@ -288,12 +315,12 @@ impl Client {
         call: &Call,
         url: &Url,
         request: reqwest::RequestBuilder,
-        patience: Duration,
     ) -> Result<reqwest::Response, StoreError> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
+        let patience = self.silence.patience(self.patience.idle);
         match timeout(patience, request.send()).await {
             Ok(Ok(response)) => {
-                self.log(call, &response);
+                self.note_answer(call, &response);
                 Ok(response)
             }
             Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.name_of(url), &error)),
@@ -328,7 +355,7 @@ impl Client {
             let patience = if before < size { self.patience.idle * 2 } else { self.patience.commit };
             match timeout(patience, &mut send).await {
                 Ok(Ok(response)) => {
-                    self.log(call, &response);
+                    self.note_answer(call, &response);
                     return Ok(response);
                 }
                 Ok(Err(error)) => {
@@ -344,7 +371,8 @@ impl Client {
     }
 
     /// The query stays out: registries put keys of their own into it.
-    fn log(&self, call: &Call, response: &reqwest::Response) {
+    fn note_answer(&self, call: &Call, response: &reqwest::Response) {
+        self.silence.ends();
         let path = response.url().path();
         tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::guard::Refused;
 use super::redact::Secrets;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -107,6 +108,9 @@ pub(super) fn unreachable(
         // A body that is a stream from the other side fails with that side's error.
         if let Some(inner) = inner.downcast_ref::<StoreError>() {
             return inner.clone();
+        }
+        if inner.is::<Refused>() {
+            return StoreError::new(operation, reference, StoreErrorKind::Other, inner.to_string());
         }
         last = inner.to_string();
         cause = inner.source();

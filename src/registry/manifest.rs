@@ -1,6 +1,8 @@
 //! Reading and pushing manifests, and the [`Source`] of a registry (distribution-spec, "Pulling
 //! manifests", "Pushing Manifests", "Listing Tags").
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
@@ -178,12 +180,13 @@ impl<A: Send + Sync> Source for Remote<A> {
         &self,
         repository: &Repository,
         subject: &Digest,
+        tags: Option<&HashSet<Tag>>,
     ) -> Result<Vec<Descriptor>, StoreError> {
-        self.list_referrers(repository, subject).await
+        self.list_referrers(repository, subject, tags).await
     }
 
     async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
-        self.first_page_of_tags(repository).await
+        if self.is_direct { self.first_page_of_tags(repository).await } else { Ok(None) }
     }
 }
 

@@ -10,11 +10,13 @@ mod blob;
 mod client;
 mod credentials;
 mod error;
+mod guard;
 mod link;
 mod manifest;
 mod redact;
 mod referrers;
 mod retry;
+mod silence;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,11 +29,13 @@ use url::Url;
 
 pub use client::Traffic;
 pub use credentials::{Credential, CredentialError, Credentials, Helpers, Secret};
+pub use guard::Reach;
 pub use retry::{Patience, RetryPolicy};
 
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
-use client::Client;
+use client::{Client, Way};
+use silence::Silence;
 
 /// Who we are to a registry's operator.
 const USER_AGENT: &str = concat!("image-syncer/", env!("CARGO_PKG_VERSION"));
@@ -58,6 +62,10 @@ pub struct Settings {
     pub patience: Patience,
     /// When the run must end.
     pub deadline: Option<Instant>,
+    /// Which addresses may be connected to.
+    pub reach: Reach,
+    /// Whether sources are asked without the credentials that there may be for them.
+    pub anonymous_sources: bool,
 }
 
 impl fmt::Debug for Settings {
@@ -72,6 +80,8 @@ impl fmt::Debug for Settings {
             .field("retry", &self.retry)
             .field("patience", &self.patience)
             .field("deadline", &self.deadline)
+            .field("reach", &self.reach)
+            .field("anonymous_sources", &self.anonymous_sources)
             .finish()
     }
 }
@@ -87,6 +97,8 @@ impl Default for Settings {
             retry: RetryPolicy::default(),
             patience: Patience::default(),
             deadline: None,
+            reach: Reach::Anywhere,
+            anonymous_sources: false,
         }
     }
 }
@@ -114,6 +126,8 @@ pub struct Registries {
     proxied: reqwest::Client,
     /// For this machine's own addresses, which no proxy can reach.
     direct: reqwest::Client,
+    /// For hosts that nobody vouches for, where not all addresses may be connected to.
+    guarded: Option<reqwest::Client>,
     traffic: Arc<Traffic>,
 }
 
@@ -122,13 +136,23 @@ impl Registries {
     pub fn new(settings: Settings, credentials: Arc<Credentials>) -> Result<Self, SetupError> {
         let proxied = http_client(&settings, |builder| builder)?;
         let direct = http_client(&settings, reqwest::ClientBuilder::no_proxy)?;
-        Ok(Self { settings, credentials, proxied, direct, traffic: Arc::default() })
+        let pinned = |builder: reqwest::ClientBuilder| {
+            builder.no_proxy().dns_resolver(Arc::new(guard::Resolver::default()))
+        };
+        let guarded = match settings.reach {
+            Reach::Anywhere => None,
+            Reach::Public => Some(http_client(&settings, pinned)?),
+            Reach::PublicByProxy => Some(proxied.clone()),
+        };
+        Ok(Self { settings, credentials, proxied, direct, guarded, traffic: Arc::default() })
     }
 
     /// A registry that images come from.
     #[must_use]
     pub fn source(&self, registry: &Registry) -> Remote<ReadOnly> {
-        self.remote(registry, "pull", None)
+        let anonymous = self.settings.anonymous_sources;
+        let credentials = if anonymous { Arc::default() } else { Arc::clone(&self.credentials) };
+        self.remote(registry, "pull", credentials, None, false)
     }
 
     /// The registry that images go to, for a plan. Asks for the right to push, with which an absent
@@ -136,13 +160,13 @@ impl Registries {
     /// configuration says.
     #[must_use]
     pub fn target_to_read(&self, registry: &Registry, credential: Option<Credential>) -> Remote<ReadOnly> {
-        self.remote(registry, "pull,push", credential)
+        self.remote(registry, "pull,push", Arc::clone(&self.credentials), credential, true)
     }
 
     /// The registry that images go to. `credential` comes before what the docker configuration says.
     #[must_use]
     pub fn target(&self, registry: &Registry, credential: Option<Credential>) -> Remote<ReadWrite> {
-        self.remote(registry, "pull,push", credential)
+        self.remote(registry, "pull,push", Arc::clone(&self.credentials), credential, true)
     }
 
     /// What was sent so far, to all registries.
@@ -151,28 +175,44 @@ impl Registries {
         &self.traffic
     }
 
-    fn remote<A>(&self, registry: &Registry, actions: &'static str, fixed: Option<Credential>) -> Remote<A> {
+    /// A registry that is trusted may be anywhere; what it leads to may not.
+    fn remote<A>(
+        &self,
+        registry: &Registry,
+        actions: &'static str,
+        credentials: Arc<Credentials>,
+        fixed: Option<Credential>,
+        trusted: bool,
+    ) -> Remote<A> {
         let base = self.base(registry);
         let host = base_registry(&base).unwrap_or_else(|| registry.clone());
-        let http = if host.is_loopback() { self.direct.clone() } else { self.proxied.clone() };
+        let unguarded = if host.is_loopback() { &self.direct } else { &self.proxied };
+        let way = |trusted: bool| match self.guarded.as_ref().filter(|_| !trusted) {
+            Some(guarded) => Way { http: guarded.clone(), is_guarded: true },
+            None => Way { http: unguarded.clone(), is_guarded: false },
+        };
         let client = Client {
             host: host.to_string(),
             base,
-            http,
-            auth: Auth::new(host, Arc::clone(&self.credentials), fixed),
+            home: way(trusted),
+            abroad: way(false),
+            auth: Auth::new(host, credentials, fixed),
             slots: Arc::new(Semaphore::new(self.settings.concurrency.max(1))),
             retry: self.settings.retry,
             patience: self.settings.patience,
             deadline: self.settings.deadline,
             traffic: Arc::clone(&self.traffic),
+            silence: Silence::default(),
         };
         Remote {
             client,
             registry: registry.clone(),
+            is_direct: !self.settings.endpoints.contains_key(registry),
             actions,
             referrers_api: Mutex::default(),
             mounts_own: OnceLock::new(),
             probing: tokio::sync::Mutex::default(),
+            probes: Mutex::default(),
             turns: Mutex::default(),
             access: PhantomData,
         }
@@ -259,7 +299,7 @@ pub struct ReadOnly;
 #[derive(Debug, Clone, Copy)]
 pub struct ReadWrite;
 
-/// Held by whoever pushes a referrer of a subject.
+/// Held by whoever has the turn.
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// One registry, seen by one side of the copy.
@@ -267,6 +307,8 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 pub struct Remote<A> {
     client: Client,
     registry: Registry,
+    /// Whether the registry is asked itself, and not a cache that may know of a part only.
+    is_direct: bool,
     actions: &'static str,
     /// Whether a repository answers the referrers API, as far as that is known.
     referrers_api: Mutex<HashMap<Repository, bool>>,
@@ -274,6 +316,8 @@ pub struct Remote<A> {
     mounts_own: OnceLock<bool>,
     /// Held by the blob that finds that out.
     probing: tokio::sync::Mutex<()>,
+    /// Held by whoever finds out whether a repository answers the referrers API.
+    probes: Mutex<HashMap<Repository, Turn>>,
     /// One turn a subject: its referrers are pushed one after the other.
     turns: Mutex<HashMap<(Repository, Digest), Turn>>,
     access: PhantomData<A>,

@@ -54,15 +54,15 @@ impl<A> Remote<A> {
         &self,
         repository: &Repository,
         subject: &Digest,
+        tags: Option<&HashSet<Tag>>,
     ) -> Result<Vec<Descriptor>, StoreError> {
-        let known = self.known_api(repository);
-        if known != Some(false)
-            && let Some(found) = self.referrers_by_api(repository, subject).await?
-        {
-            self.remember_api(repository, true);
+        if let Some(found) = self.referrers_if_api(repository, subject).await? {
             return Ok(found);
         }
         let tag = Tag::referrers_fallback(subject);
+        if tags.is_some_and(|tags| !tags.contains(&tag)) {
+            return Ok(Vec::new());
+        }
         let Some(index) = self.get_manifest(repository, &tag.into()).await? else { return Ok(Vec::new()) };
         if index.digest == *subject {
             // Some registries resolve such a tag to the subject itself.
@@ -72,6 +72,33 @@ impl<A> Remote<A> {
             self.listing_error(repository, subject, &format!("the fallback index cannot be read: {error}"))
         })?;
         self.bounded(repository, subject, parsed.children().to_vec())
+    }
+
+    /// What the API lists, or `None` where there is none. As long as that is not known of a repository, one
+    /// asks and the others wait to hear of it.
+    async fn referrers_if_api(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, StoreError> {
+        let probe = {
+            let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(probes.entry(repository.clone()).or_default())
+        };
+        let first = probe.try_lock().ok();
+        if first.is_none() {
+            // If whoever asks first learns nothing, the others find out each by themselves.
+            drop(probe.lock().await);
+        }
+        let _first = first.filter(|_| self.known_api(repository).is_none());
+        if self.known_api(repository) == Some(false) {
+            return Ok(None);
+        }
+        let found = self.referrers_by_api(repository, subject).await?;
+        if found.is_some() {
+            self.remember_api(repository, true);
+        }
+        Ok(found)
     }
 
     /// What the API lists, or `None` where there is none.

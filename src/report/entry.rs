@@ -11,6 +11,8 @@ pub struct Entry<'a> {
     pub item: &'a Item,
     /// What became of it; `None` in a plan, and where a sync did not get that far.
     pub result: Option<&'a plan::Result>,
+    /// Whether somebody looked at it before the run had to end.
+    pub(super) seen: bool,
     pub(super) mode: Mode,
 }
 
@@ -18,20 +20,26 @@ impl<'a> Entry<'a> {
     /// How it stands: by its outcome after a sync, by its decision in a plan.
     #[must_use]
     pub fn status(&self) -> Status {
-        match (self.result, self.mode) {
-            (Some(result), _) => Status::of_outcome(&result.outcome),
-            (None, Mode::Plan) => Status::of_decision(&self.item.decision),
-            (None, Mode::Sync) => Status::NotRun,
+        match (self.result, self.decision(), self.mode) {
+            (Some(result), ..) => Status::of_outcome(&result.outcome),
+            (None, Some(decision), Mode::Plan) => Status::of_decision(decision),
+            (None, ..) => Status::NotRun,
         }
+    }
+
+    /// What was decided; `None` if the run ended before anybody looked.
+    #[must_use]
+    pub fn decision(&self) -> Option<&'a Decision> {
+        self.seen.then_some(&self.item.decision)
     }
 
     /// The outcome's word. In a plan nothing is carried out: what needs no work has its outcome already,
     /// the rest is `not-run`.
     #[must_use]
     pub fn outcome_word(&self) -> &'static str {
-        match (self.result, &self.item.decision) {
+        match (self.result, self.decision()) {
             (Some(result), _) => result.outcome.word(),
-            (None, decision @ (Decision::UpToDate | Decision::Conflict | Decision::Blocked(_)))
+            (None, Some(decision @ (Decision::UpToDate | Decision::Conflict | Decision::Blocked(_))))
                 if self.mode == Mode::Plan =>
             {
                 decision.word()
@@ -42,15 +50,15 @@ impl<'a> Entry<'a> {
 
     /// Why it could not be done, if so.
     #[must_use]
-    pub const fn cause(&self) -> Option<&'a Cause> {
+    pub fn cause(&self) -> Option<&'a Cause> {
         match self.result {
             Some(plan::Result {
                 outcome: Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause),
                 ..
             }) => Some(cause),
             Some(_) => None,
-            None => match &self.item.decision {
-                Decision::Blocked(cause) => Some(cause),
+            None => match self.decision() {
+                Some(Decision::Blocked(cause)) => Some(cause),
                 _ => None,
             },
         }
@@ -63,18 +71,9 @@ impl<'a> Entry<'a> {
             && self.cause().is_some_and(|cause| cause.kind == CauseKind::Policy)
     }
 
-    /// Why it was put off, if so.
-    #[must_use]
-    pub fn deferral(&self) -> Option<&'a str> {
-        match self.result.map(|result| &result.outcome) {
-            Some(Outcome::Deferred(reason)) => Some(reason),
-            _ => None,
-        }
-    }
-
-    /// The remarks of the plan, then those of the copy.
+    /// What else there is to say.
     pub fn remarks(&self) -> impl Iterator<Item = &'a Remark> + use<'a> {
-        self.item.remarks.iter().chain(self.result.into_iter().flat_map(|result| &result.remarks))
+        self.item.remarks.iter()
     }
 
     /// The digest that says most of the entry: what belongs at the target, else what is there.

@@ -2,7 +2,7 @@
 
 use super::{Entry, Mode, Status};
 use crate::oci::{Reference, Tag};
-use crate::plan::{Cause, CauseKind, Companion, CompanionPlace, Decision, Standing};
+use crate::plan::{Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Decision, Standing};
 
 /// Why an entry stands as it does: facts with their labels, then sentences.
 ///
@@ -83,6 +83,15 @@ impl Entry<'_> {
     }
 
     fn explain_conflict(&self, explanation: &mut Explanation) {
+        let overwritten = match self.mode {
+            Mode::Plan => "Nothing will be overwritten.",
+            Mode::Sync => "Nothing was overwritten.",
+        };
+        let differing: Vec<&Companion> = self.differing_companions().collect();
+        if self.item.decision == Decision::Conflict && !differing.is_empty() {
+            self.explain_companions(explanation, &differing, overwritten);
+            return;
+        }
         let item = self.item;
         let tag_differs = item.target_digest.is_some() && item.target_digest != item.digest;
         if let Some(found) = &item.target_digest {
@@ -92,10 +101,6 @@ impl Entry<'_> {
         if let Some(wanted) = &item.digest {
             explanation.facts.push(("wants", wanted.to_string()));
         }
-        let overwritten = match self.mode {
-            Mode::Plan => "Nothing will be overwritten.",
-            Mode::Sync => "Nothing was overwritten.",
-        };
         match self.cause() {
             Some(cause) if !(tag_differs && item.decision == Decision::Conflict) => {
                 explanation.story.push(format!("{} {overwritten}", cause_sentence(cause)));
@@ -106,23 +111,73 @@ impl Entry<'_> {
             )),
             _ => explanation.story.push(overwritten.to_owned()),
         }
-        let differing = item.companions.iter().flatten().filter_map(differing_companion);
-        explanation.story.extend(differing);
-        if item.decision == Decision::Move {
+        if self.cause().is_some_and(|cause| cause.operation == Cause::COMPANION_TAG) {
+            explanation.advice.push(Advice::say("The next run looks again."));
+        } else if item.decision == Decision::Move {
             let sentence = "The next run looks again, and moves the tag if it still has to move.";
             explanation.advice.push(Advice::say(sentence));
-            return;
+        } else {
+            self.advise_on_tag(explanation, tag_differs);
         }
+    }
+
+    /// The two ways out of a tag that has other content.
+    fn advise_on_tag(&self, explanation: &mut Explanation, tag_differs: bool) {
+        let item = self.item;
         explanation.advice.push(Advice::write(
             "To have the new content, give the entry a new tag:",
             format!("tag: \"{}\"", next_tag(&item.target.tag)),
         ));
-        // Where platforms were left out, the target's digest is of an index that the source never had.
-        if let (Some(found), true) = (&item.target_digest, tag_differs && item.digest == item.source_digest) {
+        let Some(found) = item.target_digest.as_ref().filter(|_| tag_differs) else { return };
+        if item.digest == item.source_digest {
             let pinned = Reference { digest: Some(found.clone()), ..item.source.clone() };
             explanation.advice.push(Advice::write(
                 "To keep the old content, name its digest:",
                 format!("source: \"{pinned}\""),
+            ));
+        } else {
+            // Else the target's digest is of an index that was made smaller, which the source never had.
+            explanation.advice.push(Advice::say(if item.source_digest.as_ref() == Some(found) {
+                "To keep the old content, take `platforms` out: the target has the whole index."
+            } else {
+                "To keep the old content, write the `platforms` that it has, if they were changed; else take the \
+                 entry off the list: what is at the target stays there."
+            }));
+        }
+    }
+
+    fn differing_companions(&self) -> impl Iterator<Item = &Companion> {
+        let companions = self.item.companions.iter().flatten();
+        companions.filter(|companion| matches!(companion.standing, Standing::Differs { .. }))
+    }
+
+    /// A new tag for the image would not help: its companions' tags come from its digest.
+    fn explain_companions(&self, explanation: &mut Explanation, differing: &[&Companion], overwritten: &str) {
+        let target = &self.item.target;
+        for companion in differing {
+            if let CompanionPlace::Tag(tag) = &companion.place {
+                explanation.facts.push(("tag", format!("{}{}:{tag}", target.root, target.repository)));
+            }
+            if let Standing::Differs { found } = &companion.standing {
+                explanation.facts.push(("has", found.to_string()));
+            }
+            explanation.facts.push(("wants", companion.digest.to_string()));
+            let kind = companion.kind.word();
+            explanation.story.push(format!(
+                "The {} {kind} of `{}` at the target is another one than the source's.",
+                companion.format, companion.subject
+            ));
+        }
+        explanation.story.push(overwritten.to_owned());
+        explanation.advice.push(Advice::say(
+            "Look at what the target has there. If nobody needs it, delete that tag at the target: the next run copies \
+             the source's.",
+        ));
+        let grows = |kind| matches!(kind, CompanionKind::Signature | CompanionKind::Attestation);
+        if differing.iter().any(|companion| grows(companion.kind)) {
+            explanation.advice.push(Advice::say(
+                "Signatures and attestations of your own that go with it can be made again after that run: a tag that \
+                 has all of the source's, and more, is no conflict.",
             ));
         }
     }
@@ -132,7 +187,7 @@ impl Entry<'_> {
 fn cause_sentence(cause: &Cause) -> String {
     let what = match cause.kind {
         CauseKind::Failure => "failed to",
-        CauseKind::Policy => "the policy does not allow to",
+        CauseKind::Policy => "not allowed to",
     };
     let stop = if cause.message.ends_with(['.', '!', '?']) { "" } else { "." };
     format!(
@@ -142,19 +197,6 @@ fn cause_sentence(cause: &Cause) -> String {
         cause.reference,
         cause.message
     )
-}
-
-fn differing_companion(companion: &Companion) -> Option<String> {
-    let Standing::Differs { found } = &companion.standing else { return None };
-    let name = match &companion.place {
-        CompanionPlace::Tag(tag) => format!("tag `{tag}`"),
-        CompanionPlace::Referrer => format!("referrer of `{}`", companion.subject),
-    };
-    Some(format!(
-        "The {} {} ({name}) has other content at the target: `{found}`. It was left alone.",
-        companion.format,
-        companion.kind.word()
-    ))
 }
 
 /// A tag that is free, most likely: `1.4.2` → `1.4.2-v2`, `1.4.2-v2` → `1.4.2-v3`.

@@ -13,6 +13,7 @@ mod entry;
 mod explanation;
 pub mod json;
 pub mod markdown;
+mod notes;
 mod run;
 mod status;
 mod summary;
@@ -34,7 +35,9 @@ pub use terminal::{Ink, Look, finished};
 pub use totals::Totals;
 pub use verdict::Verdict;
 
-use crate::config::Diagnostic;
+use std::collections::BTreeSet;
+
+use crate::config::{Diagnostic, TargetPrefix};
 use crate::plan::{self, Plan};
 
 /// How a report is written.
@@ -56,6 +59,11 @@ pub struct Report {
     pub run: Run,
     /// What was decided.
     pub plan: Plan,
+    /// What all targets begin with.
+    pub prefix: TargetPrefix,
+    /// The items, by their place in the plan, that nobody looked at before the run had to end. Nothing was
+    /// decided of them, whatever the plan holds in their places.
+    pub unseen: BTreeSet<usize>,
     /// What became of the plan's items, in their order. `None` if the run only planned.
     pub results: Option<Vec<plan::Result>>,
     /// What the lists' reader had to say.
@@ -67,6 +75,7 @@ impl Report {
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.plan.items.iter().enumerate().map(|(index, item)| Entry {
             item,
+            seen: !self.unseen.contains(&index),
             result: self.results.as_ref().and_then(|results| results.get(index)),
             mode: self.run.mode,
         })

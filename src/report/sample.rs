@@ -1,5 +1,6 @@
 //! Reports for tests: a rich one with an entry of every kind, and small ones made to measure.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,13 +104,7 @@ pub(super) fn companion(kind: CompanionKind, format: &str, count: usize, subject
 }
 
 fn result(outcome: Outcome) -> Result {
-    Result {
-        outcome,
-        transfer: Transfer::default(),
-        proof: None,
-        duration: Duration::from_millis(40),
-        remarks: vec![],
-    }
+    Result { outcome, transfer: Transfer::default(), proof: None, duration: Duration::from_millis(40) }
 }
 
 fn run(mode: Mode) -> Run {
@@ -125,8 +120,9 @@ fn run(mode: Mode) -> Run {
 }
 
 fn report(mode: Mode, items: Vec<Item>, results: Option<Vec<Result>>) -> Report {
-    let plan = Plan { digest: digest("the plan"), items };
-    Report { run: run(mode), plan, results, warnings: vec![] }
+    let plan = Plan { digest: digest("the plan"), items, seen_blobs: HashMap::new() };
+    let prefix = "registry.example.com/mirror/".parse().expect("a prefix");
+    Report { run: run(mode), plan, prefix, unseen: BTreeSet::new(), results, warnings: vec![] }
 }
 
 pub(super) fn sync_report(outcomes: Vec<Outcome>) -> Report {
@@ -139,16 +135,6 @@ pub(super) fn plan_report(decisions: Vec<Decision>) -> Report {
         .into_iter()
         .enumerate()
         .map(|(index, decision)| Item { decision, ..item(&format!("library/app{index}"), "1") });
-    report(Mode::Plan, items.collect(), None)
-}
-
-/// A plan with targets of these repositories.
-pub(super) fn report_of(repositories: &[&str]) -> Report {
-    let items = repositories.iter().map(|repository| {
-        let mut item = item("library/app", "1");
-        item.target.repository = repository.parse().expect("a repository");
-        item
-    });
     report(Mode::Plan, items.collect(), None)
 }
 
@@ -200,9 +186,6 @@ pub(super) fn rich_sync() -> Report {
         kind: CauseKind::Failure,
         message: "the registry answered 507 Insufficient Storage after 3 tries: \"disk full\"".to_owned(),
     }));
-    results[10] = result(Outcome::Deferred(
-        "docker.io allows no more pulls for 5 h 12 min; the next run takes it up".to_owned(),
-    ));
     results[11] = result(Outcome::NotRun);
     let mut report = report(Mode::Sync, items, Some(results));
     report.warnings = warnings();
@@ -349,14 +332,14 @@ fn in_the_way() -> Vec<Item> {
     let mut unsigned = item_from("ghcr.io", "someone/unsigned", "ghcr.io/someone/unsigned", "3");
     unsigned.decision = Decision::Blocked(Cause {
         side: Side::Source,
-        operation: "copy",
+        operation: "mirror",
         reference: "ghcr.io/someone/unsigned:3".to_owned(),
         kind: CauseKind::Policy,
-        message: "the image has no signature, and signatures are required".to_owned(),
+        message: "no signature of it was found, and `--signatures require` wants one".to_owned(),
     });
     items.push(unsigned);
 
-    // 9, 10, 11: failed, deferred and not run in a sync.
+    // 9, 10, 11: failed, copied and not run in a sync.
     items.push(item_from(
         "quay.io",
         "prometheus/node-exporter",

@@ -11,8 +11,6 @@ pub enum Status {
     Failed,
     /// It cannot be done.
     Blocked,
-    /// It was put off to the next run.
-    Deferred,
     /// The run ended before its turn.
     NotRun,
     /// The tag moved, as the policy allows.
@@ -48,11 +46,10 @@ pub enum Tone {
 
 impl Status {
     /// All, in their order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::Conflict,
         Self::Failed,
         Self::Blocked,
-        Self::Deferred,
         Self::NotRun,
         Self::Moved,
         Self::Move,
@@ -70,7 +67,6 @@ impl Status {
             Self::Conflict => "conflict",
             Self::Failed => "failed",
             Self::Blocked => "blocked",
-            Self::Deferred => "deferred",
             Self::NotRun => "not-run",
             Self::Moved => "moved",
             Self::Move => "move",
@@ -89,7 +85,7 @@ impl Status {
             Self::Conflict => '≠',
             Self::Failed => '✗',
             Self::Blocked => '⊘',
-            Self::Deferred | Self::NotRun => '·',
+            Self::NotRun => '·',
             Self::Moved | Self::Move => '↻',
             Self::Copied | Self::UpToDate => '✓',
             Self::Copy | Self::CompanionsCopied | Self::Companions => '+',
@@ -103,7 +99,6 @@ impl Status {
             Self::Conflict => "❗",
             Self::Failed => "❌",
             Self::Blocked => "⛔",
-            Self::Deferred => "⏳",
             Self::NotRun => "⏸️",
             Self::Moved | Self::Move => "🔁",
             Self::Copied => "✅",
@@ -118,7 +113,7 @@ impl Status {
     pub const fn tone(self) -> Tone {
         match self {
             Self::Conflict | Self::Failed | Self::Blocked => Tone::Bad,
-            Self::Deferred | Self::NotRun | Self::Moved | Self::Move => Tone::Attention,
+            Self::NotRun | Self::Moved | Self::Move => Tone::Attention,
             Self::Copied | Self::CompanionsCopied => Tone::Good,
             Self::Copy | Self::Companions => Tone::Coming,
             Self::UpToDate => Tone::Quiet,
@@ -140,7 +135,7 @@ impl Status {
     /// Whether the next run has to do it.
     #[must_use]
     pub const fn waits(self) -> bool {
-        matches!(self, Self::Deferred | Self::NotRun)
+        matches!(self, Self::NotRun)
     }
 
     /// So many of these, in a sentence: `3 copied`, `2 conflicts`.
@@ -156,7 +151,7 @@ impl Status {
             Self::Companions if count == 1 => "lacks companions",
             Self::Companions => "lack companions",
             Self::UpToDate => "up to date",
-            Self::Failed | Self::Blocked | Self::Deferred | Self::Moved | Self::Copied => self.word(),
+            Self::Failed | Self::Blocked | Self::Moved | Self::Copied => self.word(),
         };
         format!("{} {words}", super::units::number(count as u64))
     }
@@ -172,7 +167,6 @@ impl Status {
             Outcome::Conflict(_) => Self::Conflict,
             Outcome::Blocked(_) => Self::Blocked,
             Outcome::Failed(_) => Self::Failed,
-            Outcome::Deferred(_) => Self::Deferred,
             Outcome::NotRun => Self::NotRun,
         }
     }

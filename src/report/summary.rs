@@ -1,6 +1,6 @@
 //! The sentences that every view begins or ends with.
 
-use super::units::{bytes, count, duration};
+use super::units::{bytes, count, duration, number};
 use super::{Mode, OnTagConflict, Report, Status, Totals, Verdict};
 
 /// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.
@@ -65,11 +65,12 @@ pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
             return Some("Exit code 0: conflicts only warn, as asked for".to_owned());
         }
         Verdict::Done | Verdict::Invalid => return None,
-        Verdict::Interrupted | Verdict::Terminated => report
-            .run
-            .interruption
-            .map_or_else(String::new, |how| format!("{}, this is what was done", how.sentence())),
-        Verdict::Deferred => "all is well but for what was put off to the next run".to_owned(),
+        Verdict::Interrupted | Verdict::Terminated => {
+            report.run.interruption.map_or_else(String::new, |how| match report.run.mode {
+                Mode::Plan => format!("{}, this is what was found out", how.sentence()),
+                Mode::Sync => format!("{}, this is what was done", how.sentence()),
+            })
+        }
         Verdict::Failed => match report.run.interruption {
             Some(how) => how.sentence().to_owned(),
             None => tally(totals)
@@ -78,10 +79,28 @@ pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
                 .collect::<Vec<_>>()
                 .join(", "),
         },
-        Verdict::Conflict if conflicts == 0 => "the policy does not allow an image".to_owned(),
-        Verdict::Conflict => "a tag is in conflict, and nothing was overwritten".to_owned(),
+        Verdict::Conflict => not_done(report, totals),
     };
     Some(format!("Exit code {}: {}", verdict.exit_code(), lowercase_first(&reason)))
+}
+
+/// What the operator did not allow, and what stands in the way.
+fn not_done(report: &Report, totals: &Totals) -> String {
+    let numbered = |count: u64, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(one.to_owned()),
+        _ => Some(format!("{} {many}", number(count))),
+    };
+    let violations = totals.policy_violations as u64;
+    let not_allowed = numbered(violations, "an image is not allowed", "images are not allowed");
+    let conflicts = totals.count(Status::Conflict) as u64;
+    let conflicts = numbered(conflicts, "a tag is in conflict", "tags are in conflict").map(|conflicts| {
+        match report.run.mode {
+            Mode::Plan => format!("{conflicts}, and nothing will be overwritten"),
+            Mode::Sync => format!("{conflicts}, and nothing was overwritten"),
+        }
+    });
+    not_allowed.into_iter().chain(conflicts).collect::<Vec<_>>().join("; ")
 }
 
 fn lowercase_first(text: &str) -> String {
@@ -89,25 +108,11 @@ fn lowercase_first(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// What all targets of a report begin with, up to and with a `/`; empty if they have nothing in common.
-pub(super) fn common_prefix(report: &Report) -> String {
-    let mut targets = report.plan.items.iter().map(|item| item.target.to_string());
-    let Some(mut prefix) = targets.next() else { return String::new() };
-    prefix.truncate(prefix.rfind('/').map_or(0, |slash| slash + 1));
-    for target in targets {
-        while !target.starts_with(&prefix) {
-            prefix.pop();
-            prefix.truncate(prefix.rfind('/').map_or(0, |slash| slash + 1));
-        }
-    }
-    prefix
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::Outcome;
-    use crate::report::sample::{report_of, sync_report};
+    use crate::report::sample::sync_report;
 
     #[test]
     fn nothing_to_do_is_said_so() {
@@ -120,16 +125,5 @@ mod tests {
             assert_eq!(headline(&report, &report.totals()), text);
             assert_eq!(verdict(&report, &report.totals()), None);
         }
-    }
-
-    #[test]
-    fn the_common_prefix_ends_at_a_slash() {
-        let check = |repositories: &[&str], expected: &str| {
-            assert_eq!(common_prefix(&report_of(repositories)), expected);
-        };
-        check(&[], "");
-        check(&["mirror/app"], "registry.example.com/mirror/");
-        check(&["mirror/app", "mirror/apple/pie"], "registry.example.com/mirror/");
-        check(&["mirror/app", "mirrored/app"], "registry.example.com/");
     }
 }

@@ -22,7 +22,7 @@ pub struct Totals {
     pub proof: Proof,
     /// Bytes that have to be moved, as far as they are known.
     pub bytes_to_move: u64,
-    /// Whether nobody knows how much an entry that has to be copied would move.
+    /// Whether nobody knows how much an entry would move that has to be copied, or that nobody looked at.
     pub bytes_to_move_incomplete: bool,
 }
 
@@ -38,8 +38,13 @@ impl Report {
             totals.targets_not_readable +=
                 usize::from(entry.remarks().any(|remark| remark.kind == RemarkKind::TargetNotReadable));
             totals.bytes_to_move = totals.bytes_to_move.saturating_add(entry.item.bytes_to_move.unwrap_or(0));
-            totals.bytes_to_move_incomplete |= entry.item.bytes_to_move.is_none()
-                && matches!(entry.item.decision, Decision::Copy | Decision::Companions | Decision::Move);
+            totals.bytes_to_move_incomplete |= match entry.decision() {
+                Some(Decision::Copy | Decision::Companions | Decision::Move) => {
+                    entry.item.bytes_to_move.is_none()
+                }
+                Some(_) => false,
+                None => true,
+            };
             if let Some(result) = entry.result {
                 totals.transfer += result.transfer;
             }

@@ -13,16 +13,14 @@ pub enum Verdict {
     Terminated,
     /// Something is blocked or failed, or the time ran out.
     Failed,
-    /// A tag is in conflict, or the policy does not allow an image.
+    /// A tag is in conflict, or an image is not allowed, by the policy or by `--signatures require`.
     Conflict,
-    /// All is well but for what was put off.
-    Deferred,
     /// Done, or nothing to do.
     Done,
 }
 
 impl Verdict {
-    /// The exit code.
+    /// The exit code. 4 is kept for runs that put something off, which none does yet.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -31,7 +29,6 @@ impl Verdict {
             Self::Terminated => 143,
             Self::Failed => 1,
             Self::Conflict => 3,
-            Self::Deferred => 4,
             Self::Done => 0,
         }
     }
@@ -51,7 +48,6 @@ impl Report {
             Status::Blocked | Status::Failed if entry.violates_policy() => Verdict::Conflict,
             Status::Blocked | Status::Failed | Status::NotRun => Verdict::Failed,
             Status::Conflict if self.run.on_tag_conflict == OnTagConflict::Fail => Verdict::Conflict,
-            Status::Deferred => Verdict::Deferred,
             _ => Verdict::Done,
         };
         self.entries().map(of_entry).fold(run, Verdict::min)
@@ -74,11 +70,9 @@ mod tests {
 
     #[test]
     fn the_strongest_word_decides_after_a_sync() {
-        let cases: [(Vec<Outcome>, u8); 8] = [
+        let cases: [(Vec<Outcome>, u8); 6] = [
             (vec![], 0),
             (vec![Outcome::Copied, Outcome::UpToDate, Outcome::Moved, Outcome::CompanionsCopied], 0),
-            (vec![Outcome::Deferred("rate limit".into()), Outcome::Copied], 4),
-            (vec![Outcome::Deferred("rate limit".into()), Outcome::Conflict(failure())], 3),
             (vec![Outcome::Blocked(violation())], 3),
             (vec![Outcome::Blocked(violation()), Outcome::Failed(failure())], 1),
             (vec![Outcome::Conflict(failure()), Outcome::Blocked(failure())], 1),

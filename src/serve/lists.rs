@@ -98,7 +98,7 @@ pub(super) async fn referrers(
         return Err(ApiError::no_endpoint());
     }
     let wanted = Wanted::of(parts)?;
-    let mut all = served.backend.referrers(repository, subject).await?;
+    let mut all = served.backend.referrers(repository, subject, None).await?;
     if let Some(artifact_type) = &wanted.artifact_type {
         all.retain(|referrer| referrer.artifact_type.as_ref() == Some(artifact_type));
     }

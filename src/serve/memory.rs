@@ -1,7 +1,7 @@
 //! A store in memory: what `serve --memory` and the demo keep their content in. Each repository has its
 //! own manifests and blobs; the bytes of a blob that several have are held once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -192,6 +192,7 @@ impl Source for Memory {
         &self,
         repository: &Repository,
         subject: &Digest,
+        _tags: Option<&HashSet<Tag>>,
     ) -> Result<Vec<Descriptor>, StoreError> {
         let repositories = self.lock();
         let Some(content) = repositories.get(repository) else { return Ok(Vec::new()) };

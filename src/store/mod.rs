@@ -7,7 +7,7 @@
 mod remembered;
 mod single_flight;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -52,10 +52,14 @@ pub trait Source: Send + Sync {
     async fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<BlobStream, StoreError>;
 
     /// All manifests that name `subject` as theirs, of whatever page.
+    ///
+    /// `tags` are all tags of the repository, if they are known: a store without the referrers API need not
+    /// look for an index under a tag that is not among them.
     async fn referrers(
         &self,
         repository: &Repository,
         subject: &Digest,
+        tags: Option<&HashSet<Tag>>,
     ) -> Result<Vec<Descriptor>, StoreError>;
 
     /// The tags of a repository if one request lists them all, `None` where that is not so: where there

@@ -1,6 +1,6 @@
 //! A source that is asked everything once a run.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -149,9 +149,10 @@ impl Source for Remembered {
         &self,
         repository: &Repository,
         subject: &Digest,
+        tags: Option<&HashSet<Tag>>,
     ) -> Result<Vec<Descriptor>, StoreError> {
         let key = (repository.clone(), subject.clone());
-        self.referrers.get(key, self.inner.referrers(repository, subject)).await
+        self.referrers.get(key, self.inner.referrers(repository, subject, tags)).await
     }
 
     async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {

@@ -28,6 +28,8 @@ pub struct Sides<'a> {
     pub source: &'a dyn Source,
     /// The image's repository at the source.
     pub source_repository: &'a Repository,
+    /// Whether a list of all the source's tags may stand in for asking for each companion tag.
+    pub believes_lists: bool,
     /// A tag that the source's repository is known to have: a tag list without it is not believed.
     pub source_tag: Option<&'a Tag>,
     /// The target, unless it cannot be read.
@@ -40,7 +42,7 @@ pub struct Sides<'a> {
 
 /// All companions of `subjects`, an image and its children: nearest first.
 pub async fn companions(sides: Sides<'_>, subjects: Vec<Digest>) -> Result<Vec<Companion>, Cause> {
-    let search = Search { sides, tags: sides.tags().await.map_err(at_source)? };
+    let search = Search { sides, tags: sides.tags(subjects.first()).await.map_err(at_source)? };
     let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
     let mut found: Vec<Companion> = Vec::new();
     let mut waiting = subjects;
@@ -79,10 +81,22 @@ fn at_target(error: StoreError) -> Cause {
 
 impl Sides<'_> {
     /// The source's tags, if they are all known: they stand in for asking for each companion tag.
-    async fn tags(&self) -> Result<Option<HashSet<Tag>>, StoreError> {
-        let tags = self.source.all_tags(self.source_repository).await?;
-        let tags: Option<HashSet<Tag>> = tags.map(|tags| tags.into_iter().collect());
-        Ok(tags.filter(|tags| self.source_tag.is_none_or(|tag| tags.contains(tag))))
+    ///
+    /// A cache lists what was asked of it before, which is the image and not its signature. So the likeliest
+    /// companion is asked for all the same, and a list that does not have it although it is there is dropped.
+    async fn tags(&self, image: Option<&Digest>) -> Result<Option<HashSet<Tag>>, StoreError> {
+        if !self.believes_lists {
+            return Ok(None);
+        }
+        let Some(tags) = self.source.all_tags(self.source_repository).await? else { return Ok(None) };
+        let tags: HashSet<Tag> = tags.into_iter().collect();
+        if self.source_tag.is_some_and(|tag| !tags.contains(tag)) {
+            return Ok(None);
+        }
+        let signature = image.and_then(|image| Tag::cosign(image, ".sig"));
+        let Some(signature) = signature.filter(|tag| !tags.contains(tag)) else { return Ok(Some(tags)) };
+        let unlisted = self.source.resolve(self.source_repository, &signature.into()).await?;
+        Ok(unlisted.is_none().then_some(tags))
     }
 
     fn error(&self, kind: StoreErrorKind, message: String) -> StoreError {
@@ -157,7 +171,8 @@ impl Search<'_> {
     /// The referrers that the source lists.
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Companion>, Cause> {
         let Sides { source, source_repository, target, target_repository, at_target: there, .. } = self.sides;
-        let listed = source.referrers(source_repository, subject).await.map_err(at_source)?;
+        let listed =
+            source.referrers(source_repository, subject, self.tags.as_ref()).await.map_err(at_source)?;
         let listed: Vec<Descriptor> =
             listed.into_iter().filter(|referrer| referrer.media_type.is_manifest()).collect();
         if listed.is_empty() {
@@ -166,7 +181,7 @@ impl Search<'_> {
         let present: HashSet<Digest> = match target.filter(|_| there) {
             None => HashSet::new(),
             Some(target) => {
-                let present = target.referrers(target_repository, subject).await.map_err(at_target)?;
+                let present = target.referrers(target_repository, subject, None).await.map_err(at_target)?;
                 present.into_iter().map(|referrer| referrer.digest).collect()
             }
         };

@@ -6,6 +6,7 @@ use http::Method;
 use image_syncer::registry::Credentials;
 
 use crate::support::auth::{Auth, Bearer};
+use crate::support::companions::{entry, put_fallback};
 use crate::support::content::put_referrer;
 use crate::support::fault::Fault;
 use crate::support::registry::TestRegistry;
@@ -124,12 +125,21 @@ fn referrers_on_another_host_are_not_asked_for() {
         "application/spdx+json",
         b"not to be had there",
     );
+    let listed = put_referrer(
+        &ambush.story.source.memory,
+        EVIL,
+        &ambush.evil,
+        "application/vnd.cyclonedx+json",
+        b"to be had here",
+    );
+    put_fallback(&ambush.story.source.memory, EVIL, &ambush.evil, &[entry(&listed)]);
     let (elsewhere, url) = elsewhere(&ambush.story.source);
     let ambush = ambush.at_source(each(Method::GET, "/referrers/", move || Fault::redirect(&url)));
     let told = ambush.heals();
     assert_eq!(elsewhere.requests().len(), 0);
     // The registry has no API then, as it seems, and the fallback tag is asked for.
     assert_eq!(ambush.asked(&Method::GET, &format!("/manifests/sha256-{}", ambush.evil.digest.hex())), 1);
+    assert!(told.0.json().contains(&listed.digest.to_string()));
     assert!(!told.0.json().contains(&sbom.digest.to_string()));
 }
 

@@ -161,6 +161,31 @@ fn a_token_service_that_hangs_is_waited_for_once() {
     assert!(tokens <= 6, "{tokens} token requests");
 }
 
+/// Each image of a registry that accepts and never answers would wait until its tries are used up. What comes
+/// after the first ones is tried once.
+#[test]
+fn a_registry_that_never_answers_is_given_up() {
+    const IMAGES: usize = 300;
+    let mut story = Scenario::new();
+    for number in 0..IMAGES {
+        story = story.lists(&format!("evil/app{number}:1"));
+    }
+    put_image(&story.target.memory, "good/app", Some("1"), &[b"good layer"]);
+    let story = story.entry("source: TARGET/good/app:1");
+    story.source.on_request(|_| Some(Fault::Stall));
+    let began = Instant::now();
+    let told = story.sync();
+    assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
+    let mut expected = vec!["blocked"; IMAGES];
+    expected.push("copied");
+    told.expect(&expected);
+    assert!(told.cause(0).contains("did not answer within 0."), "{}", told.cause(0));
+    // Those that are looked at together are tried three times until that is known, the others once.
+    let tried = story.source.requests().len();
+    assert!(tried <= 3 * 64 + IMAGES, "{tried}");
+    assert!(told.cause(IMAGES - 1).contains("did not answer within 0.0"), "{}", told.cause(IMAGES - 1));
+}
+
 /// Source and target are one registry, and one request at a time has to do for both.
 #[test]
 fn one_registry_and_one_request_at_a_time() {
@@ -173,6 +198,7 @@ fn one_registry_and_one_request_at_a_time() {
     }
     let began = Instant::now();
     story.plan().expect(&["copy"; 5]);
+    story.target.clear_log();
     story.sync().expect(&["copied"; 5]);
     story.sync().expect(&["up-to-date"; 5]);
     assert!(began.elapsed() < SOON);

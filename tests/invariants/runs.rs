@@ -120,9 +120,14 @@ fn a_dry_run_sends_only_get_and_head() {
         assert!(requests.iter().all(|it| matches!(it.method, Method::GET | Method::HEAD)), "{requests:#?}");
     }
     assert_eq!(story.target.tags(), before);
-    let pulled =
-        story.source.requests().iter().any(|it| it.method == Method::GET && it.path.contains("/blobs/"));
-    assert!(!pulled, "a plan pulls no layers");
+    for pulled in story.source.requests().iter().filter(|it| it.method == Method::GET) {
+        let Some((_, blob)) = pulled.path.split_once("/blobs/") else { continue };
+        let name = pulled.path.trim_start_matches("/v2/").split("/blobs/").next().unwrap_or_default();
+        let bytes = story.source.blob(name, &blob.parse().expect("a digest")).expect("a blob");
+        let configuration = serde_json::from_slice::<serde_json::Value>(&bytes);
+        let says = configuration.is_ok_and(|configuration| configuration["architecture"].is_string());
+        assert!(says, "a plan pulls configurations, which say what an image runs on, and no layers");
+    }
 }
 
 /// Invariant 11: so many requests at a time as are allowed, and not more, however many images there are.

@@ -341,7 +341,7 @@ impl TestRegistry {
     /// The referrers of a digest.
     pub(crate) fn referrers(&self, name: &str, subject: &Digest) -> Vec<Descriptor> {
         use image_syncer::store::Source as _;
-        now(self.memory.referrers(&repository(name), subject)).expect("referrers")
+        now(self.memory.referrers(&repository(name), subject, None)).expect("referrers")
     }
 }
 

@@ -172,7 +172,7 @@ impl Scenario {
             Some(folder) => format!("oci:{}/", folder.display()),
             None => format!("{}/mirror/", self.target.host()),
         };
-        let prefix = PrefixSources { policy: policy.prefix(), command_line: Some(&prefix) };
+        let prefix = PrefixSources { policy: policy.prefix(), command_line: Some(&prefix), trusted: None };
         config::load(&[list], prefix, self.signatures).expect("a good list")
     }
 

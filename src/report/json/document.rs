@@ -17,8 +17,8 @@ pub struct Document {
     /// `plan`: it says what would be done. `sync`: it was done.
     #[schemars(extend("enum" = ["plan", "sync"]))]
     pub mode: &'static str,
-    /// The exit code: 0 done, 1 blocked or failed, 3 conflict or policy violation, 4 only deferred, 130 and 143
-    /// interrupted.
+    /// The exit code: 0 done, 1 blocked or failed, 3 conflict or policy violation, 130 and 143 interrupted. 4 is
+    /// reserved for a run that only put something off to the next one; none does yet.
     #[schemars(extend("enum" = [0, 1, 3, 4, 130, 143]))]
     pub exit_code: u8,
     /// What ended the run before its time.
@@ -51,7 +51,8 @@ pub struct TotalsDocument {
     pub decisions: DecisionCounts,
     /// How many items have each outcome.
     pub outcomes: OutcomeCounts,
-    /// How many items are blocked or failed because the operator's policy does not allow them.
+    /// How many items are blocked or failed because the operator does not allow them: by the policy, or by
+    /// `--signatures require`.
     pub policy_violations: usize,
     /// How many targets could not be looked at, in a plan.
     pub targets_not_readable: usize,
@@ -65,7 +66,7 @@ pub struct TotalsDocument {
     pub companions_proof: ProofDocument,
 }
 
-/// How many items have each decision.
+/// How many items have each decision. Items that nobody looked at have none.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DecisionCounts {
@@ -102,8 +103,6 @@ pub struct OutcomeCounts {
     pub blocked: usize,
     /// It was tried and failed.
     pub failed: usize,
-    /// It was put off to the next run.
-    pub deferred: usize,
     /// The run ended before its turn, or only planned.
     pub not_run: usize,
 }
@@ -140,17 +139,16 @@ pub struct ItemDocument {
     pub source: String,
     /// Where it belongs, as a full reference.
     pub target: String,
-    /// What was decided.
-    #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked"]))]
-    pub decision: &'static str,
-    /// How it ended. In a plan, `not-run` stands where something has to be done.
+    /// What was decided; `null` if the run ended before anybody looked at the image.
+    #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked", null]))]
+    pub decision: Option<&'static str>,
+    /// How it ended. In a plan, `not-run` stands where something has to be done, or where the run
+    /// ended before anybody looked. `deferred` is reserved for what is put off to the next run; nothing is yet.
     #[schemars(extend("enum" = ["copied", "companions-copied", "up-to-date", "moved", "conflict", "blocked",
         "failed", "deferred", "not-run"]))]
     pub outcome: &'static str,
     /// Why it is a conflict, blocked or failed, where there is more to say than that.
     pub cause: Option<CauseDocument>,
-    /// Why it was put off.
-    pub deferred_because: Option<String>,
     /// The digest that the source's reference stands for.
     pub source_digest: Option<String>,
     /// The digest that belongs at the target; another one than the source's if only some platforms are
@@ -175,7 +173,8 @@ pub struct ItemDocument {
     pub signed: &'static str,
     /// What belongs to the image; `null` if nobody looked, empty if there is nothing.
     pub companions: Option<Vec<CompanionDocument>>,
-    /// The companions that were read back at the target; `null` if none were copied.
+    /// The companions that were read back at the target; `null` if none were copied, or if copying them failed
+    /// before.
     pub companions_proof: Option<ProofDocument>,
     /// What else there is to say.
     pub remarks: Vec<RemarkDocument>,
@@ -255,7 +254,7 @@ pub struct CompanionDocument {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Proof")]
 pub struct ProofDocument {
-    /// How many the source has.
+    /// How many were copied.
     pub expected: usize,
     /// How many of them were read back.
     pub verified: usize,

@@ -13,7 +13,7 @@ use page::{Page, Part};
 
 use super::companions;
 use super::explanation::source_name;
-use super::summary::{common_prefix, headline, verdict, volume};
+use super::summary::{headline, verdict, volume};
 use super::text::one_line;
 use super::units::{bytes, count, duration};
 use super::{Entry, Mode, Report, Status, Totals, Verdict};
@@ -31,7 +31,7 @@ impl Report {
     #[must_use]
     pub fn markdown(&self, limit: usize) -> String {
         let totals = self.totals();
-        let prefix = common_prefix(self);
+        let prefix = self.prefix.to_string();
         let entries = self.entries_by_weight();
         let (attention, rest): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.status().needs_someone());
@@ -73,10 +73,8 @@ impl Report {
         if totals.items == 0 {
             return head;
         }
-        let mut parts = vec![count(totals.items as u64, "image", "images")];
-        if !prefix.is_empty() {
-            parts[0] = format!("{} → {}", parts[0], code(prefix));
-        }
+        let images = count(totals.items as u64, "image", "images");
+        let mut parts = vec![format!("{images} → {}", code(prefix))];
         parts.extend(volume(self, totals));
         let _ = write!(head, "{}\n\n", parts.join(" · "));
         if let Some(sentence) = verdict(self, totals) {
@@ -89,7 +87,6 @@ impl Report {
         match (self.verdict(), self.run.mode) {
             (Verdict::Done, Mode::Sync) => "✅",
             (Verdict::Done, Mode::Plan) => "📋",
-            (Verdict::Deferred, _) => Status::Deferred.icon(),
             (Verdict::Conflict, _) => Status::Conflict.icon(),
             _ => Status::Failed.icon(),
         }
@@ -98,19 +95,6 @@ impl Report {
     fn footer(&self) -> String {
         let version = prose(&self.run.version);
         format!("<sub>image-syncer {version} · plan {}</sub>\n", code(&self.plan.digest.to_string()))
-    }
-
-    /// Warnings of the lists' reader, reasons of deferrals and remarks, each with its place.
-    fn notes(&self) -> Vec<(String, String)> {
-        let warnings =
-            self.warnings.iter().map(|warning| (warning.location.to_string(), warning.message.clone()));
-        let remarks = self.entries().flat_map(|entry| {
-            let place = entry.item.location.to_string();
-            let deferral = entry.deferral().map(|reason| format!("deferred: {reason}"));
-            let remarks = entry.remarks().map(|remark| remark.message.clone());
-            deferral.into_iter().chain(remarks).map(move |message| (place.clone(), message))
-        });
-        warnings.chain(remarks).collect()
     }
 }
 

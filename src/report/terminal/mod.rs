@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Effects, Style};
 
-use super::summary::{common_prefix, headline, tally, verdict, volume};
+use super::summary::{headline, tally, verdict, volume};
 use super::text::{one_line, shorten_end, shorten_reference, width, wrap};
 use super::units::{bytes, count};
 use super::{Entry, Report, Status, Tone, Totals};
@@ -73,7 +73,7 @@ impl Report {
     pub fn terminal(&self, look: Look) -> String {
         let look = Look { columns: look.columns.max(NARROWEST), ..look };
         let totals = self.totals();
-        let prefix = common_prefix(self);
+        let prefix = self.prefix.to_string();
         let mut text = String::new();
         table::write(&mut text, self, &totals, &prefix, look);
         for entry in self.entries_by_weight() {
@@ -97,7 +97,6 @@ pub fn finished(target: &str, outcome: &Outcome, transfer: &Transfer, look: Look
     let head = format!("{} {:<10}", status.mark(), status.word());
     let reason = match outcome {
         Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause) => cause.to_string(),
-        Outcome::Deferred(reason) => reason.clone(),
         _ => String::new(),
     };
     let mut room = look.columns.saturating_sub(width(&head) + 1 + 10 + 2);
@@ -146,20 +145,9 @@ fn explain(text: &mut String, entry: Entry<'_>, look: Look) {
     text.push('\n');
 }
 
-/// Warnings of the lists' reader, reasons of deferrals and remarks, each with its place.
+/// What else there is to say, each with its place.
 fn notes(text: &mut String, report: &Report, look: Look) {
-    let mut notes: Vec<(String, String)> = report
-        .warnings
-        .iter()
-        .map(|warning| (warning.location.to_string(), warning.message.clone()))
-        .collect();
-    for entry in report.entries() {
-        let place = entry.item.location.to_string();
-        if let Some(reason) = entry.deferral() {
-            notes.push((place.clone(), format!("deferred: {reason}")));
-        }
-        notes.extend(entry.remarks().map(|remark| (place.clone(), remark.message.clone())));
-    }
+    let notes = report.notes();
     if notes.is_empty() {
         return;
     }
@@ -192,7 +180,7 @@ fn summarize(text: &mut String, report: &Report, totals: &Totals, prefix: &str, 
     if let Some((name, _)) = tallied {
         let images = count(totals.items as u64, "image", "images");
         let title = format!("{name}: {images}");
-        let place = if prefix.is_empty() { String::new() } else { format!("→ {}", one_line(prefix)) };
+        let place = format!("→ {}", one_line(prefix));
         let between = if width(&title) + 1 + width(&place) <= look.columns { " " } else { "\n" };
         let _ = writeln!(text, "{}", look.paint(Ink::Strong, format!("{title}{between}{place}").trim_end()));
         let parts: Vec<(String, Ink)> =

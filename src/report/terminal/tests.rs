@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{Decision, Outcome, Remark, RemarkKind};
+use crate::plan::{CauseKind, Decision, Outcome, Remark, RemarkKind};
 use crate::report::Interruption;
-use crate::report::sample::{hostile_words, plan_report, rich_plan, rich_sync, sync_report};
+use crate::report::sample::{cause, hostile_words, plan_report, rich_plan, rich_sync, sync_report};
 
 const fn plain(columns: usize) -> Look {
     Look { columns, colour: false }
@@ -42,6 +42,26 @@ fn an_interrupted_sync_says_so_last() {
 }
 
 #[test]
+fn what_nobody_looked_at_in_a_plan_is_not_run() {
+    let mut report =
+        plan_report(vec![Decision::Copy, Decision::Blocked(cause(CauseKind::Failure, "no turn"))]);
+    report.plan.items[0].bytes_to_move = Some(7);
+    report.unseen.insert(1);
+    report.run.interruption = Some(Interruption::Interrupt);
+    let text = report.terminal(plain(80));
+    assert!(text.contains("1 not run · 1 to copy\nat least 7 B to move"), "{text}");
+    assert!(!text.contains("blocked") && !text.contains("no turn"), "{text}");
+    assert!(text.ends_with("the run was interrupted (SIGINT), this is what was found out\n"), "{text}");
+}
+
+#[test]
+fn targets_are_shown_without_the_prefix_and_nothing_more() {
+    let text = plan_report(vec![Decision::Copy]).terminal(plain(80));
+    assert!(text.contains("library/app0:1"), "{text}");
+    assert!(text.contains("→ registry.example.com/mirror/\n"), "{text}");
+}
+
+#[test]
 fn many_that_are_up_to_date_are_one_line() {
     let mut outcomes = vec![Outcome::UpToDate; 478];
     outcomes.push(Outcome::Copied);
@@ -67,10 +87,8 @@ fn the_table_and_the_prose_fit_any_width() {
 }
 
 fn with_hostile(text: &str) -> [Report; 2] {
-    let mut planned = plan_report(vec![
-        Decision::Copy,
-        Decision::Blocked(crate::report::sample::cause(crate::plan::CauseKind::Failure, text)),
-    ]);
+    let cause = || cause(CauseKind::Failure, text);
+    let mut planned = plan_report(vec![Decision::Copy, Decision::Blocked(cause())]);
     planned.plan.items[0].location.file = text.into();
     planned.plan.items[0].remarks.push(Remark { kind: RemarkKind::ForeignLayer, message: text.to_owned() });
     planned.plan.items[0].target.root = text.into();
@@ -78,8 +96,7 @@ fn with_hostile(text: &str) -> [Report; 2] {
         location: planned.plan.items[0].location.clone(),
         message: text.to_owned(),
     });
-    let deferred = sync_report(vec![Outcome::Deferred(text.to_owned())]);
-    [planned, deferred]
+    [planned, sync_report(vec![Outcome::Failed(cause())])]
 }
 
 fn assert_harmless(report: &Report) {
