@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("oci", &[]),
     ("duration", &[]),
     ("cli", &["duration"]),
+    ("github", &[]),
     ("config", &["oci"]),
     ("policy", &["oci", "config"]),
     ("plan", &["oci", "config", "policy"]),
@@ -31,7 +32,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
         "command",
         &[
             "oci", "cli", "config", "policy", "plan", "store", "event", "inspect", "copy", "registry",
-            "layout", "serve", "report", "console",
+            "layout", "serve", "report", "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),
