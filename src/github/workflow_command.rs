@@ -178,8 +178,11 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
+/// A property without what would be lost at its ends, or would lead the runner astray there: a variation selector is
+/// nothing to a collation.
 fn trim_property(text: &str) -> &str {
-    text.trim_end().trim_start_matches(|c: char| c == '=' || c.is_whitespace())
+    text.trim_end_matches(|c: char| c.is_whitespace() || ('\u{fe00}'..='\u{fe0f}').contains(&c))
+        .trim_start_matches(|c: char| c == '=' || c.is_whitespace())
 }
 
 /// A text of at most `most` UTF-16 units, which is what the runner and GitHub count; `…` stands for what was cut.
