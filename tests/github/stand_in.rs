@@ -38,6 +38,7 @@ pub(crate) struct Seen {
 }
 
 /// Something in a commit.
+#[derive(Clone, Copy)]
 pub(crate) enum Entry<'a> {
     File(&'a [u8]),
     Executable(&'a [u8]),
@@ -223,28 +224,25 @@ impl Keeps {
         let mut entries: BTreeMap<String, Value> = BTreeMap::new();
         let mut folders: BTreeMap<&str, Vec<(&str, Entry<'_>)>> = BTreeMap::new();
         for (path, entry) in files {
-            let entry = entry.same();
-            match path.split_once('/') {
-                Some((folder, rest)) => folders.entry(folder).or_default().push((rest, entry)),
-                None => {
-                    let (mode, kind, content, size) = match entry {
-                        Entry::File(content) => ("100644", "blob", content, Some(content.len() as u64)),
-                        Entry::Executable(content) => ("100755", "blob", content, Some(content.len() as u64)),
-                        Entry::Link(target) => {
-                            ("120000", "blob", target.as_bytes(), Some(target.len() as u64))
-                        }
-                        Entry::Submodule => ("160000", "commit", &b"elsewhere"[..], None),
-                        Entry::Lie(content, size) => ("100644", "blob", content, Some(size)),
-                    };
-                    let id = object_id(kind, content);
-                    self.blobs.insert(id.clone(), content.to_vec());
-                    let mut value = json!({ "path": path, "mode": mode, "type": kind, "sha": id });
-                    if let Some(size) = size {
-                        value["size"] = json!(size);
-                    }
-                    entries.insert((*path).to_owned(), value);
-                }
+            let entry = *entry;
+            if let Some((folder, rest)) = path.split_once('/') {
+                folders.entry(folder).or_default().push((rest, entry));
+                continue;
             }
+            let (mode, kind, content, size) = match entry {
+                Entry::File(content) => ("100644", "blob", content, Some(content.len() as u64)),
+                Entry::Executable(content) => ("100755", "blob", content, Some(content.len() as u64)),
+                Entry::Link(target) => ("120000", "blob", target.as_bytes(), Some(target.len() as u64)),
+                Entry::Submodule => ("160000", "commit", &b"elsewhere"[..], None),
+                Entry::Lie(content, size) => ("100644", "blob", content, Some(size)),
+            };
+            let id = object_id(kind, content);
+            self.blobs.insert(id.clone(), content.to_vec());
+            let mut value = json!({ "path": path, "mode": mode, "type": kind, "sha": id });
+            if let Some(size) = size {
+                value["size"] = json!(size);
+            }
+            entries.insert((*path).to_owned(), value);
         }
         for (folder, files) in folders {
             let id = self.tree(&files);
@@ -255,18 +253,6 @@ impl Keeps {
         }
         let entries: Vec<Value> = entries.into_values().collect();
         self.object("tree", json!({ "tree": entries, "truncated": false }))
-    }
-}
-
-impl<'a> Entry<'a> {
-    fn same(&self) -> Entry<'a> {
-        match *self {
-            Entry::File(content) => Entry::File(content),
-            Entry::Executable(content) => Entry::Executable(content),
-            Entry::Link(target) => Entry::Link(target),
-            Entry::Submodule => Entry::Submodule,
-            Entry::Lie(content, size) => Entry::Lie(content, size),
-        }
     }
 }
 
@@ -323,82 +309,76 @@ async fn answer(State((keeps, origin)): State<(Arc<Mutex<Keeps>>, String)>, requ
         return refused(StatusCode::NOT_FOUND, "Not Found");
     };
     let route: Vec<&str> = route.split('/').collect();
-    keeps.route(&seen, &route, query, &origin)
+    keeps
+        .route(&seen, &route, query, &origin)
+        .unwrap_or_else(|Refusal(status, message)| refused(status, message))
+}
+
+/// A status and what is said with it.
+struct Refusal(StatusCode, &'static str);
+
+const MISSING: Refusal = Refusal(StatusCode::NOT_FOUND, "Not Found");
+
+fn unless(good: bool, what: &'static str) -> Result<(), Refusal> {
+    if good { Ok(()) } else { Err(Refusal(StatusCode::UNPROCESSABLE_ENTITY, what)) }
 }
 
 impl Keeps {
-    fn route(&mut self, seen: &Seen, route: &[&str], query: &str, origin: &str) -> Response {
-        let missing = || refused(StatusCode::NOT_FOUND, "Not Found");
+    fn route(&mut self, seen: &Seen, route: &[&str], query: &str, origin: &str) -> Result<Response, Refusal> {
         match (seen.method.as_str(), route) {
             ("GET", ["git", "commits" | "trees", id]) => {
-                self.objects.get(*id).map_or_else(missing, |object| told(200, object))
+                self.objects.get(*id).map(|object| told(200, object)).ok_or(MISSING)
             }
-            ("GET", ["git", "blobs", id]) => match self.blobs.get(*id) {
-                Some(blob) if seen.headers["accept"] == "application/vnd.github.raw+json" => {
-                    Response::new(Body::from(blob.clone()))
+            ("GET", ["git", "blobs", id]) => {
+                let blob = self.blobs.get(*id).ok_or(MISSING)?;
+                if seen.headers["accept"] == "application/vnd.github.raw+json" {
+                    return Ok(Response::new(Body::from(blob.clone())));
                 }
-                Some(_) => told(200, &json!({ "encoding": "base64", "content": "" })),
-                None => missing(),
-            },
+                Ok(told(200, &json!({ "encoding": "base64", "content": "" })))
+            }
             ("GET", ["pulls", "7"]) => {
-                told(200, &json!({ "number": 7, "head": { "sha": self.head, "ref": "x" }, "state": "open" }))
+                let head = json!({ "sha": self.head, "ref": "x" });
+                Ok(told(200, &json!({ "number": 7, "head": head, "state": "open" })))
             }
-            ("GET", ["issues", "7", "comments"]) => self.page(query, origin),
-            ("POST", ["issues", "7", "comments"]) => match valid_comment(&seen.body) {
-                Err(error) => error,
-                Ok(body) => {
-                    let id = self.comment(Some((self.viewer.clone(), "Bot".into())), &body);
-                    self.told_comment(201, id, origin)
-                }
-            },
+            ("GET", ["issues", "7", "comments"]) => Ok(self.page(query, origin)),
+            ("POST", ["issues", "7", "comments"]) => {
+                let body = valid_comment(&seen.body)?;
+                let id = self.comment(Some((self.viewer.clone(), "Bot".into())), &body);
+                Ok(self.told_comment(201, id, origin))
+            }
             ("PATCH", ["issues", "comments", id]) => {
+                let body = valid_comment(&seen.body)?;
                 let id: u64 = id.parse().expect("a number");
-                match (valid_comment(&seen.body), self.comments.iter_mut().find(|kept| kept.id == id)) {
-                    (Err(error), _) => error,
-                    (_, None) => missing(),
-                    (Ok(body), Some(kept)) => {
-                        kept.body = body;
-                        self.told_comment(200, id, origin)
-                    }
-                }
+                let kept = self.comments.iter_mut().find(|kept| kept.id == id).ok_or(MISSING)?;
+                kept.body = body;
+                Ok(self.told_comment(200, id, origin))
             }
-            ("POST", ["check-runs"]) => match valid_check_run(&seen.body, true) {
-                Err(error) => error,
-                Ok(()) => {
-                    let id = self.id();
-                    let mut run = seen.body.clone();
-                    run["id"] = json!(id);
-                    run["html_url"] = json!(format!("{origin}/{REPOSITORY}/runs/{id}"));
-                    self.check_runs.push(run.clone());
-                    told(201, &run)
-                }
-            },
-            ("PATCH", ["check-runs", id]) => match valid_check_run(&seen.body, false) {
-                Err(error) => error,
-                Ok(()) => {
-                    let run = self.check_runs.iter_mut().find(|run| run["id"].to_string() == *id);
-                    let Some(run) = run else { return missing() };
-                    let more = seen.body["output"]["annotations"].as_array().expect("a list").clone();
-                    run["output"]["annotations"].as_array_mut().expect("a list").extend(more);
-                    told(200, run)
-                }
-            },
-            _ => missing(),
+            ("POST", ["check-runs"]) => {
+                valid_check_run(&seen.body)?;
+                valid_output(&seen.body["output"])?;
+                let id = self.id();
+                let mut run = seen.body.clone();
+                run["id"] = json!(id);
+                run["html_url"] = json!(format!("{origin}/{REPOSITORY}/runs/{id}"));
+                self.check_runs.push(run.clone());
+                Ok(told(201, &run))
+            }
+            ("PATCH", ["check-runs", id]) => {
+                valid_output(&seen.body["output"])?;
+                let id: u64 = id.parse().expect("a number");
+                let run = self.check_runs.iter_mut().find(|run| run["id"].as_u64() == Some(id));
+                let run = run.ok_or(MISSING)?;
+                let more = seen.body["output"]["annotations"].as_array().expect("a list").clone();
+                run["output"]["annotations"].as_array_mut().expect("a list").extend(more);
+                Ok(told(200, run))
+            }
+            _ => Err(MISSING),
         }
-    }
-
-    fn shown(&self, kept: &Kept, origin: &str) -> Value {
-        json!({
-            "id": kept.id,
-            "html_url": format!("{origin}/{REPOSITORY}/pull/7#issuecomment-{}", kept.id),
-            "user": kept.author.as_ref().map(|(login, kind)| json!({ "login": login, "type": kind })),
-            "body": kept.body,
-        })
     }
 
     fn told_comment(&self, status: u16, id: u64, origin: &str) -> Response {
         let kept = self.comments.iter().find(|kept| kept.id == id).expect("a comment");
-        told(status, &self.shown(kept, origin))
+        told(status, &kept.shown(origin))
     }
 
     fn page(&self, query: &str, origin: &str) -> Response {
@@ -408,7 +388,7 @@ impl Keeps {
         };
         let (size, page) = (number("per_page", 30).min(100), number("page", 1));
         let shown = self.comments.iter().skip((page - 1) * size).take(size);
-        let shown: Vec<Value> = shown.map(|kept| self.shown(kept, origin)).collect();
+        let shown: Vec<Value> = shown.map(|kept| kept.shown(origin)).collect();
         let mut answer = told(200, &json!(shown));
         if self.comments.len() > page * size {
             let list = format!("{origin}{}/repositories/5/issues/7/comments?per_page={size}", self.base);
@@ -423,47 +403,54 @@ impl Keeps {
     }
 }
 
-fn valid_comment(body: &Value) -> Result<String, Response> {
-    let invalid = |message| Err(refused(StatusCode::UNPROCESSABLE_ENTITY, message));
-    match body["body"].as_str() {
-        None | Some("") => invalid("Body can't be blank"),
-        Some(body) if body.chars().count() > LONGEST_COMMENT => {
-            invalid("Body is too long (maximum is 65536 characters)")
-        }
-        // GitHub keeps lines as browsers send them.
-        Some(body) => Ok(body.replace('\n', "\r\n")),
+impl Kept {
+    fn shown(&self, origin: &str) -> Value {
+        json!({
+            "id": self.id,
+            "html_url": format!("{origin}/{REPOSITORY}/pull/7#issuecomment-{}", self.id),
+            "user": self.author.as_ref().map(|(login, kind)| json!({ "login": login, "type": kind })),
+            "body": self.body,
+        })
     }
 }
 
+fn valid_comment(body: &Value) -> Result<String, Refusal> {
+    let body = body["body"].as_str().unwrap_or_default();
+    unless(!body.is_empty(), "Body can't be blank")?;
+    unless(body.chars().count() <= LONGEST_COMMENT, "Body is too long (maximum is 65536 characters)")?;
+    // GitHub keeps lines as browsers send them.
+    Ok(body.replace('\n', "\r\n"))
+}
+
+fn is_text(value: &Value, most: usize) -> bool {
+    value.as_str().is_some_and(|text| text.chars().count() <= most)
+}
+
 /// What GitHub's description of the API, and its prose, ask of a check run.
-fn valid_check_run(body: &Value, is_new: bool) -> Result<(), Response> {
-    let text = |value: &Value, most: usize| value.as_str().is_some_and(|text| text.chars().count() <= most);
-    let check = |good: bool, what: &str| {
-        if good { Ok(()) } else { Err(refused(StatusCode::UNPROCESSABLE_ENTITY, what)) }
-    };
-    if is_new {
-        check(text(&body["name"], 255), "name")?;
-        check(body["head_sha"].as_str().is_some_and(|id| id.len() == 40), "head_sha")?;
-        check(body["status"] == "completed", "status")?;
-        let conclusions =
-            ["action_required", "cancelled", "failure", "neutral", "success", "skipped", "timed_out"];
-        check(conclusions.iter().any(|known| body["conclusion"] == *known), "conclusion")?;
-    }
-    let output = &body["output"];
-    check(text(&output["title"], 255), "title")?;
-    check(text(&output["summary"], LONGEST_FIELD), "summary")?;
-    check(output["text"].is_null() || text(&output["text"], LONGEST_FIELD), "text")?;
+fn valid_check_run(body: &Value) -> Result<(), Refusal> {
+    let conclusions =
+        ["action_required", "cancelled", "failure", "neutral", "success", "skipped", "timed_out"];
+    unless(is_text(&body["name"], 255), "name")?;
+    unless(body["head_sha"].as_str().is_some_and(|id| id.len() == 40), "head_sha")?;
+    unless(body["status"] == "completed", "status")?;
+    unless(conclusions.iter().any(|known| body["conclusion"] == *known), "conclusion")
+}
+
+fn valid_output(output: &Value) -> Result<(), Refusal> {
+    unless(is_text(&output["title"], 255), "title")?;
+    unless(is_text(&output["summary"], LONGEST_FIELD), "summary")?;
+    unless(output["text"].is_null() || is_text(&output["text"], LONGEST_FIELD), "text")?;
     let annotations = output["annotations"].as_array().expect("a list");
-    check(annotations.len() <= 50, "annotations")?;
+    unless(annotations.len() <= 50, "annotations")?;
     for annotation in annotations {
-        check(text(&annotation["path"], 4096), "path")?;
         let (start, end) = (annotation["start_line"].as_u64(), annotation["end_line"].as_u64());
-        check(start.is_some() && start <= end, "lines")?;
-        check(annotation["start_column"].is_null() || start == end, "columns")?;
         let levels = ["notice", "warning", "failure"];
-        check(levels.iter().any(|known| annotation["annotation_level"] == *known), "annotation_level")?;
-        check(annotation["message"].as_str().is_some_and(|text| text.len() <= 65_536), "message")?;
-        check(annotation["title"].is_null() || text(&annotation["title"], 255), "annotation title")?;
+        unless(is_text(&annotation["path"], 4096), "path")?;
+        unless(start.is_some() && start <= end, "lines")?;
+        unless(annotation["start_column"].is_null() || start == end, "columns")?;
+        unless(levels.iter().any(|known| annotation["annotation_level"] == *known), "annotation_level")?;
+        unless(annotation["message"].as_str().is_some_and(|text| text.len() <= 65_536), "message")?;
+        unless(annotation["title"].is_null() || is_text(&annotation["title"], 255), "annotation title")?;
     }
     Ok(())
 }

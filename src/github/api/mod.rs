@@ -84,7 +84,7 @@ pub enum SetupError {
     /// A certificate is none.
     #[error("the CA file cannot be used: {0}")]
     Roots(String),
-    /// The token would leave the machine in the open, or the two addresses belong to different hosts.
+    /// It is no web address, or the two addresses belong to different hosts, of which one would get the other's token.
     #[error("the address of GitHub's API cannot be used: {0}")]
     Address(String),
     /// The rest.
