@@ -19,11 +19,12 @@
 //!   [`registry`] and [`layout`] are stores; [`serve`] makes a registry of one.
 //! - What is said: [`report`] makes text of a plan and its results, [`event`] tells of progress, and [`console`] is
 //!   the only part that prints.
+//! - Where it is said on GitHub: [`github`] knows the runner, its events and the API, and takes rendered text.
 //! - What was typed: [`cli`]. [`command`] wires everything together, a file for each subcommand.
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
-//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `console`, `command`. `cli` stands
-//! alone. `duration` and [`secret`] are for those who must not know each other.
+//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `console`, `command`. `cli` and
+//! `github` stand alone. `duration` and [`secret`] are for those who must not know each other.
 
 pub mod cli;
 pub mod command;
@@ -33,6 +34,7 @@ pub mod copy;
 mod duration;
 pub mod event;
 mod fault;
+pub mod github;
 pub mod inspect;
 pub mod layout;
 pub mod oci;

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
     ("cli", &["duration", "secret"]),
+    ("github", &[]),
     ("config", &["oci"]),
     ("policy", &["oci", "config"]),
     ("plan", &["oci", "config", "policy"]),
@@ -32,7 +33,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
         "command",
         &[
             "oci", "cli", "config", "policy", "plan", "store", "event", "inspect", "copy", "registry",
-            "layout", "serve", "report", "console",
+            "layout", "serve", "report", "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),
