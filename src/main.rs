@@ -6,8 +6,16 @@ use std::time::Duration;
 use image_syncer::{cli, command};
 
 fn main() -> ExitCode {
+    let is_action = std::env::args_os().nth(1).is_some_and(|subcommand| subcommand == "action");
+    if is_action {
+        command::action::hide_secrets(std::env::vars_os());
+    }
     let cli = match cli::parse(std::env::args_os(), std::env::vars_os()) {
         Ok(cli) => cli,
+        Err(error) if is_action && error.use_stderr() => {
+            let surroundings = command::Surroundings::of_this_process();
+            return ExitCode::from(command::action::refuse(&cli::in_one_line(&error), &surroundings));
+        }
         Err(error) => {
             // A closed standard output is no reason to fail differently.
             let _ = error.print();

@@ -3,6 +3,7 @@
 //! Nothing here decides or reads a file. The environment comes in as a parameter. Without a subcommand the
 //! options are those of `sync`, so that the command lines of kyma's image-syncer run unchanged.
 
+mod action;
 mod value;
 mod variables;
 
@@ -15,6 +16,7 @@ use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS};
 pub use value::Endpoint;
 
 use crate::secret::Secret;
@@ -55,7 +57,10 @@ pub enum Command {
     Sync(SyncOptions),
     /// Say what a sync would do, and do nothing: `sync --dry-run`
     #[command(after_help = AFTER_HELP)]
-    Plan(RunOptions),
+    Plan(PlanOptions),
+    /// Run as a GitHub Action: inputs from the environment, results to where people look
+    #[command(after_help = AFTER_HELP)]
+    Action(Box<ActionOptions>),
     /// Serve an OCI image layout folder, or memory, as a registry
     Serve(ServeOptions),
     /// Show the main job on two registries in memory; needs nothing else
@@ -76,9 +81,23 @@ pub struct SyncOptions {
     /// What `plan` has too.
     #[command(flatten)]
     pub run: RunOptions,
+    /// Where the report goes.
+    #[command(flatten)]
+    pub output: OutputOptions,
 }
 
-/// The options of `sync` and `plan`.
+/// The options of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanOptions {
+    /// What `sync` has too.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Where the report goes.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// What is to be mirrored, and how.
 #[derive(Debug, Args)]
 pub struct RunOptions {
     /// The list of images; may repeat
@@ -110,19 +129,6 @@ pub struct RunOptions {
     /// The time for the whole run, such as 90s or 1h30m
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = value::duration)]
     pub timeout: Duration,
-
-    /// Write the report as JSON to this file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub report: Option<PathBuf>,
-    /// Append the report as Markdown to this file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub summary: Option<PathBuf>,
-    /// How the report is printed
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
-    pub format: Format,
-    /// When to show progress: `auto` has bars on a terminal, else a line now and then
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Output")]
-    pub progress: Progress,
     /// How much is logged.
     #[command(flatten)]
     pub log: LogOptions,
@@ -143,6 +149,23 @@ pub struct RunOptions {
     /// The client certificate's key, as a PEM file; needs --client-cert
     #[arg(long, value_name = "FILE", help_heading = "Connections")]
     pub client_key: Option<PathBuf>,
+}
+
+/// Where the report of `sync` and `plan` goes.
+#[derive(Debug, Args)]
+pub struct OutputOptions {
+    /// Write the report as JSON to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<PathBuf>,
+    /// Append the report as Markdown to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub summary: Option<PathBuf>,
+    /// How the report is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
+    pub format: Format,
+    /// When to show progress: `auto` has bars on a terminal, else a line now and then
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Output")]
+    pub progress: Progress,
 }
 
 /// How much is logged.
@@ -273,9 +296,15 @@ pub fn parse(
     let variables = Variables::new(variables);
     let matches = variables.matches(&command, arguments.into_iter().collect())?;
     let typed = Typed::from_arg_matches(&matches)?;
-    let asked = typed.command.unwrap_or(Command::Sync(typed.sync));
+    let mut asked = typed.command.unwrap_or(Command::Sync(typed.sync));
+    if let Command::Action(options) = &mut asked {
+        // The action's description always gives this input, as `false`: a variable that says otherwise counts, so
+        // that whoever asks for a plan in either place gets no live run.
+        options.dry_run |= variables.says_true("SYNCER_DRY_RUN");
+    }
     let checked = match &asked {
-        Command::Sync(SyncOptions { run, .. }) | Command::Plan(run) => check(run),
+        Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => check(run),
+        Command::Action(options) => check(&options.run),
         Command::Serve(ServeOptions { root: Some(_), memory: true, .. }) => {
             Err("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one".to_owned())
         }
@@ -283,6 +312,12 @@ pub fn parse(
     };
     checked.map_err(|message| command.clone().error(ErrorKind::ArgumentConflict, message))?;
     Ok(Cli { command: asked, warnings: variables.warnings(&command) })
+}
+
+/// What an error says, without usage and help.
+#[must_use]
+pub fn in_one_line(error: &clap::Error) -> String {
+    variables::first_paragraph(error)
 }
 
 /// What no option can say of itself.

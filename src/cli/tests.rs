@@ -41,12 +41,12 @@ fn without_anything_it_is_a_sync_with_the_defaults() {
     for line in ["", "sync"] {
         let options = sync(line, &[]);
         assert!(!options.dry_run && !options.run.log.debug);
-        let run = options.run;
+        let (run, output) = (options.run, options.output);
         assert_eq!(run.images_files, paths(&["external-images.yaml"]));
         assert_eq!((run.concurrency, run.timeout), (16, Duration::from_secs(30 * 60)));
         assert_eq!(run.signatures, SignaturesMode::Copy);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Fail);
-        assert_eq!((run.format, run.progress), (Format::Text, Progress::Auto));
+        assert_eq!((output.format, output.progress), (Format::Text, Progress::Auto));
         assert!(run.target_repo_prefix.is_none() && run.access_token.is_none() && run.endpoints.is_empty());
     }
 }
@@ -69,7 +69,7 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
                    --on-tag-conflict warn --concurrency 256 --timeout 1h30m --report r.json --summary s.md --format \
                    json --progress never --debug --endpoint a.example=http://localhost:1 --endpoint \
                    b.example=https://c --plain-http d.example:80 --ca-file ca --client-cert cc --client-key ck";
-    let check = |run: &RunOptions| {
+    let check = |run: &RunOptions, output: &OutputOptions| {
         assert_eq!(run.images_files, paths(&["a", "b"]));
         assert_eq!(run.target_repo_prefix.as_deref(), Some("r.example/m/"));
         assert_eq!(run.target_repo_auth_key.as_ref().map(Secret::expose), Some("key.json"));
@@ -78,9 +78,9 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
         assert_eq!(run.signatures, SignaturesMode::Require);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Warn);
         assert_eq!((run.concurrency, run.timeout), (256, Duration::from_secs(5400)));
-        assert_eq!(run.report.as_deref(), Some("r.json".as_ref()));
-        assert_eq!(run.summary.as_deref(), Some("s.md".as_ref()));
-        assert_eq!((run.format, run.progress, run.log.debug), (Format::Json, Progress::Never, true));
+        assert_eq!(output.report.as_deref(), Some("r.json".as_ref()));
+        assert_eq!(output.summary.as_deref(), Some("s.md".as_ref()));
+        assert_eq!((output.format, output.progress, run.log.debug), (Format::Json, Progress::Never, true));
         let endpoints: Vec<_> =
             run.endpoints.iter().map(|end| (end.host.as_str(), end.url.as_str())).collect();
         assert_eq!(endpoints, [("a.example", "http://localhost:1/"), ("b.example", "https://c/")]);
@@ -89,10 +89,12 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
         assert_eq!(run.client_cert.as_deref(), Some("cc".as_ref()));
         assert_eq!(run.client_key.as_deref(), Some("ck".as_ref()));
     };
-    check(&sync(options, &[]).run);
-    check(&sync(&format!("sync {options}"), &[]).run);
+    for line in [options, &format!("sync {options}")] {
+        let options = sync(line, &[]);
+        check(&options.run, &options.output);
+    }
     match parse_line(&format!("plan {options}"), &[]).expect("a plan").command {
-        Command::Plan(run) => check(&run),
+        Command::Plan(options) => check(&options.run, &options.output),
         other => panic!("{other:?}"),
     }
 }
@@ -347,4 +349,89 @@ fn help_names_the_variable_and_the_default_of_each_option() {
         }
         assert!(name == Some("demo") || help.contains("[default: "), "{line}");
     }
+}
+
+fn action(variables: &[(&str, &str)]) -> Result<ActionOptions, String> {
+    match parse_line("action", variables) {
+        Ok(Cli { command: Command::Action(options), .. }) => Ok(*options),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn inputs_come_before_variables() {
+    let options = action(&[
+        ("INPUT_IMAGES-FILE", "a.yaml\n b.yaml\n"),
+        ("SYNCER_IMAGES_FILE", "c.yaml"),
+        ("INPUT_MODE", "plan"),
+        ("INPUT_TARGET-REPO-PREFIX", ""),
+        ("SYNCER_TARGET_REPO_PREFIX", "r.example/m/"),
+        ("INPUT_COMMENT", "on-failure"),
+        ("INPUT_SUMMARY", "false"),
+        ("INPUT_CHECK-RUN", "true"),
+        ("INPUT_GITHUB-TOKEN", "ghs_x"),
+        ("SYNCER_CONCURRENCY", "4"),
+        ("INPUT_CONCURRENCY", ""),
+        ("INPUT_ARGS", "action"),
+        ("INPUT_ENTRYPOINT", ""),
+    ])
+    .expect("options");
+    assert_eq!(options.run.images_files, paths(&["a.yaml", "b.yaml"]));
+    assert_eq!(options.mode, ActionMode::Plan);
+    assert_eq!(options.run.target_repo_prefix.as_deref(), Some("r.example/m/"));
+    assert_eq!(options.comment, CommentWhen::OnFailure);
+    assert!(!options.summary && options.annotations && options.check_run && !options.allow_private_networks);
+    assert_eq!(options.github_token.as_ref().map(Secret::expose), Some("ghs_x"));
+    assert_eq!((options.run.concurrency, options.comment_key.as_str()), (4, "image-syncer"));
+}
+
+#[test]
+fn inputs_are_for_the_action_alone() {
+    let options = sync("", &[("INPUT_MODE", "plan"), ("INPUT_NONSENSE", "x"), ("INPUT_IMAGES-FILE", "x")]);
+    assert_eq!(options.run.images_files, paths(&["external-images.yaml"]));
+}
+
+/// The description of the action always gives the input.
+#[test]
+fn a_dry_run_is_one_wherever_it_is_asked_for() {
+    for (input, variable, dry) in
+        [("false", "false", false), ("false", "true", true), ("true", "false", true), ("false", "", true)]
+    {
+        let mut variables = vec![("INPUT_DRY-RUN", input)];
+        variables.extend((!variable.is_empty()).then_some(("SYNCER_DRY_RUN", variable)));
+        let dry = if variable.is_empty() { input == "true" } else { dry };
+        assert_eq!(action(&variables).expect("options").dry_run, dry, "{variables:?}");
+    }
+}
+
+#[test]
+fn an_input_that_cannot_be_meant_is_an_error() {
+    for (name, value, says) in [
+        ("INPUT_DRY-RUN", "", "the input dry-run:"),
+        ("INPUT_DRY-RUN", "yes", "the input dry-run:"),
+        ("SYNCER_DRY_RUN", "yes", "the variable SYNCER_DRY_RUN:"),
+        ("INPUT_MODE", "live", "the input mode:"),
+        ("INPUT_CONCURRENCY", "0", "the input concurrency:"),
+        ("INPUT_DRY_RUN", "true", "the input dry_run: it is not known; did you mean `dry-run`?"),
+        ("INPUT_IMAGE-FILE", "x", "did you mean `images-file`?"),
+        ("INPUT_SOMETHING", "x", "the input something: it is not known; these are: images-file, "),
+    ] {
+        let error = action(&[(name, value)]).expect_err("an error");
+        assert!(error.contains(says), "{name}={value}: {error}");
+    }
+}
+
+/// What `action.yml` has and what the program takes are the same.
+#[test]
+fn the_actions_description_has_all_inputs() {
+    let text = include_str!("../../action.yml");
+    let inputs = text.split("\ninputs:\n").nth(1).and_then(|rest| rest.split("\noutputs:\n").next());
+    let described: Vec<&str> = inputs
+        .expect("inputs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'))
+        .filter(|name| !name.starts_with(' '))
+        .collect();
+    assert_eq!(described, action::INPUTS);
 }

@@ -11,16 +11,24 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::action::{self, INPUTS, OF_THE_RUNNER};
+
+/// The subcommand that has inputs.
+const ACTION: &str = "action";
+
 /// What the variables of this program begin with.
 const PREFIX: &str = "SYNCER_";
 
-/// The variables of this program, by name.
+/// The variables of this program, by name, and the inputs of the action.
 pub(super) struct Variables(BTreeMap<String, OsString>);
 
 impl Variables {
     pub(super) fn new(all: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let ours = all.into_iter().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
+            let name = name
+                .into_string()
+                .ok()
+                .filter(|name| name.starts_with(PREFIX) || name.starts_with(action::PREFIX))?;
             Some((name, value))
         });
         Self(ours.collect())
@@ -35,28 +43,65 @@ impl Variables {
                 Some(subcommand) => (subcommand, 2),
                 None => (command, 1),
             };
+        let is_action = options_of.get_name() == ACTION;
+        if is_action {
+            self.check_inputs(command)?;
+        }
         let as_typed = matches.subcommand().map_or(&matches, |(_, matches)| matches);
         let before: Vec<OsString> = typed.iter().take(place).cloned().collect();
         let mut arguments = typed;
         for argument in options_of.get_arguments() {
-            let Some(variable) = name_of(argument) else { continue };
-            let Some(value) = self.0.get(&variable) else { continue };
-            for value in values(argument, value).map_err(|error| usage(command, &variable, error))? {
-                let long = argument.get_long().unwrap_or_default();
-                let option = OsString::from(format!("--{long}={value}"));
-                // By itself, so that a value that nobody can mean is told even if another one was typed.
-                let alone = before.iter().chain([&option]);
-                command
-                    .clone()
-                    .try_get_matches_from(alone)
-                    .map_err(|error| usage(command, &variable, &first_paragraph(&error)))?;
-                if !was_typed(argument, as_typed) {
-                    arguments.insert(place.min(arguments.len()), option);
-                    place += 1;
+            let mut is_given = was_typed(argument, as_typed);
+            let input = input_of(argument).filter(|_| is_action);
+            for (name, shown) in input.into_iter().chain(named(argument)) {
+                let Some(value) = self.0.get(&name) else { continue };
+                let values = values(argument, value).map_err(|error| usage(command, &shown, error))?;
+                for value in &values {
+                    let long = argument.get_long().unwrap_or_default();
+                    let option = OsString::from(format!("--{long}={value}"));
+                    // By itself, so that a value that nobody can mean is told even if another one was typed.
+                    let alone = before.iter().chain([&option]);
+                    command
+                        .clone()
+                        .try_get_matches_from(alone)
+                        .map_err(|error| usage(command, &shown, &first_paragraph(&error)))?;
+                    if !is_given {
+                        arguments.insert(place.min(arguments.len()), option);
+                        place += 1;
+                    }
                 }
+                is_given |= !values.is_empty();
             }
         }
         command.clone().try_get_matches_from(&arguments)
+    }
+
+    /// Whether a variable of a boolean option says `true`.
+    pub(super) fn says_true(&self, name: &str) -> bool {
+        let value = self.0.get(name).and_then(|value| value.to_str());
+        value.is_some_and(|value| super::value::boolean(value) == Ok(true))
+    }
+
+    /// Fails if there is an input that the action does not have.
+    fn check_inputs(&self, command: &Command) -> Result<(), clap::Error> {
+        let names = self.0.keys().filter_map(|name| name.strip_prefix(action::PREFIX)).map(str::to_lowercase);
+        for name in names {
+            if INPUTS.contains(&name.as_str()) || OF_THE_RUNNER.contains(&name.as_str()) {
+                continue;
+            }
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+            let nearest = INPUTS
+                .iter()
+                .map(|known| (strsim::damerau_levenshtein(known, &shown), known))
+                .filter(|(distance, _)| *distance <= 4)
+                .min();
+            let message = match nearest {
+                Some((_, known)) => format!("it is not known; did you mean `{known}`?"),
+                None => format!("it is not known; these are: {}", INPUTS.join(", ")),
+            };
+            return Err(usage(command, &format!("input {shown}"), &message));
+        }
+        Ok(())
     }
 
     /// A warning for each variable that looks like ours and is none.
@@ -66,7 +111,7 @@ impl Variables {
             .flat_map(Command::get_arguments)
             .filter_map(name_of)
             .collect();
-        let unknown = self.0.keys().filter(|name| !known.contains(*name));
+        let unknown = self.0.keys().filter(|name| name.starts_with(PREFIX) && !known.contains(*name));
         unknown
             .map(|name| {
                 let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
@@ -92,6 +137,17 @@ pub(super) fn name_of(argument: &Arg) -> Option<String> {
     Some(format!("{PREFIX}{}", long.to_uppercase().replace('-', "_")))
 }
 
+/// The variable of an option, and what messages call it.
+fn named(argument: &Arg) -> Option<(String, String)> {
+    name_of(argument).map(|name| (name.clone(), format!("variable {name}")))
+}
+
+/// The variable of an input of the action, and what messages call it.
+fn input_of(argument: &Arg) -> Option<(String, String)> {
+    let long = argument.get_long().filter(|long| INPUTS.contains(long))?;
+    Some((format!("{}{}", action::PREFIX, long.to_uppercase()), format!("input {long}")))
+}
+
 /// Whether an option, or one that excludes it, stands on the command line.
 fn was_typed(argument: &Arg, matches: &ArgMatches) -> bool {
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
@@ -115,12 +171,12 @@ fn values<'a>(argument: &Arg, value: &'a OsString) -> Result<Vec<&'a str>, &'sta
     })
 }
 
-fn usage(command: &Command, variable: &str, message: &str) -> clap::Error {
-    command.clone().error(ErrorKind::ValueValidation, format!("the variable {variable}: {message}"))
+fn usage(command: &Command, what: &str, message: &str) -> clap::Error {
+    command.clone().error(ErrorKind::ValueValidation, format!("the {what}: {message}"))
 }
 
 /// What an error says before it comes to usage and help, in one line.
-fn first_paragraph(error: &clap::Error) -> String {
+pub(super) fn first_paragraph(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
     let line = lines.collect::<Vec<_>>().join(" ");

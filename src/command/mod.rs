@@ -1,5 +1,6 @@
 //! The subcommands: one file each, which wires the parts together.
 
+pub mod action;
 pub mod completions;
 mod demo;
 mod options;
@@ -8,7 +9,7 @@ pub mod serve;
 mod surroundings;
 pub mod sync;
 
-use crate::cli::{Cli, Command, LogOptions, RunOptions, ServeOptions};
+use crate::cli::{Cli, Command, LogOptions, OutputOptions, RunOptions, ServeOptions};
 use crate::console::{print, print_error, show_progress};
 use crate::event::Events;
 use crate::report::{Interruption, Mode, Report};
@@ -27,9 +28,12 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
         print_error(&format!("warning: {warning}\n"));
     }
     match cli.command {
-        Command::Sync(options) if options.dry_run => main_job(&options.run, Mode::Plan, &surroundings).await,
-        Command::Sync(options) => main_job(&options.run, Mode::Sync, &surroundings).await,
-        Command::Plan(options) => main_job(&options, Mode::Plan, &surroundings).await,
+        Command::Sync(options) => {
+            let mode = if options.dry_run { Mode::Plan } else { Mode::Sync };
+            main_job(&options.run, &options.output, mode, &surroundings).await
+        }
+        Command::Plan(options) => main_job(&options.run, &options.output, Mode::Plan, &surroundings).await,
+        Command::Action(options) => action::run(&options, &surroundings).await,
         Command::Serve(options) => serve(options, &surroundings).await,
         Command::Schema(options) => printed(schema::text(options.name)),
         Command::Completions(options) => {
@@ -43,7 +47,12 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
 }
 
 /// `sync` and `plan`.
-async fn main_job(options: &RunOptions, mode: Mode, surroundings: &Surroundings) -> u8 {
+async fn main_job(
+    options: &RunOptions,
+    output: &OutputOptions,
+    mode: Mode,
+    surroundings: &Surroundings,
+) -> u8 {
     surroundings.start_log(options.log.debug);
     let job = match options::job(options, mode, surroundings) {
         Ok(job) => job,
@@ -55,7 +64,7 @@ async fn main_job(options: &RunOptions, mode: Mode, surroundings: &Surroundings)
     let stop = surroundings::stop(Some(options.timeout));
     let (events, receiver) = Events::channel();
     let progress = show_progress(
-        options::progress(options.progress),
+        options::progress(output.progress),
         surroundings.screen(options.log.debug),
         receiver,
         events.meter(),
@@ -72,20 +81,20 @@ async fn main_job(options: &RunOptions, mode: Mode, surroundings: &Surroundings)
             return USAGE;
         }
     };
-    tell(&report, options, surroundings)
+    tell(&report, output, surroundings)
 }
 
 /// Puts the report where it was asked for.
-fn tell(report: &Report, options: &RunOptions, surroundings: &Surroundings) -> u8 {
+fn tell(report: &Report, output: &OutputOptions, surroundings: &Surroundings) -> u8 {
     let code = report.verdict().exit_code();
-    let text = report.render(options::format(options.format), surroundings.output_look());
+    let text = report.render(options::format(output.format), surroundings.output_look());
     let mut failed = Vec::new();
-    if let Some(path) = &options.report
+    if let Some(path) = &output.report
         && let Err(error) = options::replace(path, &report.json())
     {
         failed.push(format!("failed to write the report {}: {error}", path.display()));
     }
-    if let Some(path) = &options.summary
+    if let Some(path) = &output.summary
         && let Err(error) = options::append(path, &report.markdown(options::SUMMARY_LIMIT))
     {
         failed.push(format!("failed to write the summary {}: {error}", path.display()));

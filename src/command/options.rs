@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::surroundings::Surroundings;
 use super::sync::Job;
 use crate::cli::{self, RunOptions};
-use crate::config::{self, Faults, PrefixSources, Signatures, TargetPrefix};
+use crate::config::{self, Config, Faults, PrefixSources, Signatures, TargetPrefix};
 use crate::console;
 use crate::oci::Registry;
 use crate::policy::{self, Policy};
@@ -51,21 +51,40 @@ impl From<Faults> for UsageError {
 
 /// Reads what the options name and puts a job together.
 pub(super) fn job(options: &RunOptions, mode: Mode, surroundings: &Surroundings) -> Result<Job, UsageError> {
-    let signatures = match options.signatures {
-        cli::SignaturesMode::Copy => Signatures::Copy,
-        cli::SignaturesMode::Require => Signatures::Require,
-        cli::SignaturesMode::Skip => Signatures::Skip,
-    };
     let policy = match &options.policy_file {
         Some(path) => policy::read(path).map_err(UsageError::Policy)?,
         None => Policy::default(),
     };
-    let prefix = PrefixSources {
-        policy: policy.prefix(),
-        command_line: options.target_repo_prefix.as_deref(),
-        trusted: None,
-    };
-    let config = config::read(&options.images_files, prefix, signatures)?;
+    let config =
+        config::read(&options.images_files, prefix_sources(options, &policy, None), signatures(options))?;
+    assemble(options, mode, config, policy, surroundings)
+}
+
+/// Where a target prefix can come from. `trusted` is it where the lists' author is not to decide.
+pub(super) fn prefix_sources<'a>(
+    options: &'a RunOptions,
+    policy: &'a Policy,
+    trusted: Option<&'a TargetPrefix>,
+) -> PrefixSources<'a> {
+    PrefixSources { policy: policy.prefix(), command_line: options.target_repo_prefix.as_deref(), trusted }
+}
+
+pub(super) const fn signatures(options: &RunOptions) -> Signatures {
+    match options.signatures {
+        cli::SignaturesMode::Copy => Signatures::Copy,
+        cli::SignaturesMode::Require => Signatures::Require,
+        cli::SignaturesMode::Skip => Signatures::Skip,
+    }
+}
+
+/// Puts a job together from lists and a policy that are read.
+pub(super) fn assemble(
+    options: &RunOptions,
+    mode: Mode,
+    config: Config,
+    policy: Policy,
+    surroundings: &Surroundings,
+) -> Result<Job, UsageError> {
     let target_credential = target_credential(options, &config.prefix)?;
     let credentials = match &surroundings.docker_config {
         Some(path) => Credentials::from_docker_config(path).map_err(|error| option(error.to_string()))?,

@@ -1,17 +1,23 @@
 //! What the process stands in: its environment, its terminal, its signals.
 
+use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::console::Screen;
 use crate::report::{Interruption, Look};
 
 /// The width of what is no terminal: files, CI logs.
 const PLAIN_WIDTH: usize = 120;
+
+/// The variables by which an HTTP proxy is named.
+const PROXIES: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// The part of the environment that commands look at.
 #[derive(Debug, Clone)]
@@ -26,6 +32,8 @@ pub struct Surroundings {
     pub columns: Option<usize>,
     /// Whether colours are unwelcome (`NO_COLOR`, or `TERM=dumb`).
     pub plain: bool,
+    /// The variables that GitHub's runner sets, and those that name a proxy.
+    pub variables: HashMap<String, String>,
 }
 
 impl Surroundings {
@@ -42,7 +50,21 @@ impl Surroundings {
             error_terminal: std::io::stderr().is_terminal(),
             columns,
             plain: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter(|(name, _)| {
+                    name.starts_with("GITHUB_")
+                        || name.starts_with("RUNNER_")
+                        || PROXIES.contains(&name.as_str())
+                })
+                .collect(),
         }
+    }
+
+    /// Whether requests go through an HTTP proxy.
+    #[must_use]
+    pub fn has_proxy(&self) -> bool {
+        PROXIES.iter().any(|name| self.variables.get(*name).is_some_and(|proxy| !proxy.is_empty()))
     }
 
     /// How standard output shows text.
@@ -65,17 +87,25 @@ impl Surroundings {
     /// Standard error as a place for progress. `logs` says whether logs go there, too.
     #[must_use]
     pub fn screen(&self, logs: bool) -> Screen {
-        Screen { terminal: self.error_terminal, shared: logs, look: self.error_look() }
+        Screen { terminal: self.error_terminal, shared: logs, look: self.error_look(), tame: None }
     }
 
     /// Starts the log on standard error: warnings, and with `debug` every request.
     pub fn start_log(&self, debug: bool) {
+        self.start_log_to(debug, std::io::stderr);
+    }
+
+    /// Starts the log somewhere else.
+    pub(super) fn start_log_to<W>(&self, debug: bool, writer: W)
+    where
+        W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    {
         let filter = if debug { "image_syncer=debug" } else { "image_syncer=warn" };
         // In a process that logs already, the log stays as it is.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(filter))
             .with_ansi(self.error_terminal && !self.plain)
-            .with_writer(std::io::stderr)
+            .with_writer(writer)
             .try_init();
     }
 }

@@ -114,6 +114,12 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
+    }
+}
+
 /// Collects what there is to say of one list while it is read.
 #[derive(Debug)]
 pub(crate) struct Diagnostics {

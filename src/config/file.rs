@@ -27,6 +27,16 @@ impl ListFile {
     }
 }
 
+impl ListFile {
+    /// A list of at most 5 MiB that somebody else read.
+    ///
+    /// # Errors
+    /// It is too large, or not UTF-8.
+    pub fn of(name: &str, bytes: Vec<u8>) -> Result<Self, Fault> {
+        Ok(Self { name: name.to_owned(), text: text_of(name, bytes, &LIST)? })
+    }
+}
+
 /// What people write into a file, as messages call it.
 #[derive(Debug)]
 pub(crate) struct FileKind {
@@ -56,15 +66,20 @@ pub(crate) fn read_text(path: &Path, kind: &FileKind) -> Result<String, Fault> {
         };
         Fault::new(None, &format!("failed to read the {} {}: {cause}", kind.word, quoted(&name)))
     })?;
+    text_of(&name, bytes, kind)
+}
+
+/// The text of a file's bytes, of which there may be 5 MiB.
+fn text_of(name: &str, bytes: Vec<u8>, kind: &FileKind) -> Result<String, Fault> {
     if bytes.len() > MAX_BYTES {
         let message =
             format!("the {} has more than {MAX_BYTES} bytes (5 MiB); {}", kind.word, kind.when_large);
-        let location = Diagnostics::new(&name).location(Place::START);
+        let location = Diagnostics::new(name).location(Place::START);
         return Err(Fault::new(Some(location), &message));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        not_utf8(&name, error.as_bytes().get(..good).unwrap_or_default())
+        not_utf8(name, error.as_bytes().get(..good).unwrap_or_default())
     })
 }
 

@@ -30,7 +30,7 @@ pub use target_name::{PrefixError, Target, TargetPrefix};
 use crate::oci::{Platform, Reference};
 
 /// The largest list or policy, in bytes.
-const MAX_BYTES: usize = 5 * 1024 * 1024;
+pub const MAX_BYTES: usize = 5 * 1024 * 1024;
 
 /// Everything that a plan is made from, apart from the state of the registries.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::Display;
 use super::activity::Activity;
+use super::{Display, Screen};
 use crate::event::{Event, Meter};
 use crate::report::{Look, Status, finished};
 
@@ -12,20 +12,24 @@ use crate::report::{Look, Status, finished};
 pub(super) struct Lines<W> {
     out: W,
     look: Look,
+    tame: Option<fn(&str) -> String>,
     activity: Activity,
     last_words: String,
 }
 
 impl<W: Write> Lines<W> {
-    pub(super) const fn new(out: W, look: Look, meter: Meter) -> Self {
+    pub(super) const fn new(out: W, screen: Screen, meter: Meter) -> Self {
         // Logs have no width.
-        let look = Look { columns: usize::MAX, ..look };
-        Self { out, look, activity: Activity::new(meter), last_words: String::new() }
+        let look = Look { columns: usize::MAX, ..screen.look };
+        Self { out, look, tame: screen.tame, activity: Activity::new(meter), last_words: String::new() }
     }
 
     fn line(&mut self, line: &str) {
         // A log that nobody reads stops no run.
-        let _ = writeln!(self.out, "{line}");
+        let _ = match self.tame {
+            Some(tame) => writeln!(self.out, "{}", tame(line)),
+            None => writeln!(self.out, "{line}"),
+        };
     }
 }
 
@@ -67,8 +71,9 @@ mod tests {
     #[test]
     fn a_run_in_lines() {
         let (events, _receiver) = Events::channel();
+        let screen = Screen { terminal: false, shared: false, look: Look::default(), tame: None };
         let mut out = Vec::new();
-        let mut lines = Lines::new(&mut out, Look::default(), events.meter());
+        let mut lines = Lines::new(&mut out, screen, events.meter());
         let started =
             |item, target: &str| Event::ItemStarted { item, target: target.to_owned(), bytes: 1 << 20 };
         let finished = |item, target: &str, outcome, transfer| Event::ItemFinished {

@@ -1,6 +1,7 @@
 //! An item of the plan with what became of it.
 
-use super::{Mode, Status};
+use super::units::{bytes, duration};
+use super::{Mode, Status, companions};
 use crate::config::Change;
 use crate::oci::Digest;
 use crate::plan::{self, Cause, CauseKind, Decision, Item, Outcome, Remark};
@@ -89,6 +90,30 @@ impl<'a> Entry<'a> {
     /// What else there is to say.
     pub fn remarks(&self) -> impl Iterator<Item = &'a Remark> + use<'a> {
         self.item.remarks.iter()
+    }
+
+    /// What there is to say of it, by label, for a log. The texts hold what came from outside and are not escaped.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let item = self.item;
+        let mut facts = vec![("list", item.location.to_string()), ("source", item.source.to_string())];
+        facts.extend(self.shown_digest().map(|digest| ("digest", digest.to_string())));
+        facts.extend(item.media_type.as_ref().map(|media_type| ("media type", media_type.to_string())));
+        let platforms: Vec<String> = item.platforms.iter().map(ToString::to_string).collect();
+        facts.extend((!platforms.is_empty()).then(|| ("platforms", platforms.join(", "))));
+        facts.extend(item.bytes.map(|size| ("size", bytes(size))));
+        facts.push(("companions", companions::summary(item).full()));
+        if let Some(result) = self.result {
+            let transfer = &result.transfer;
+            let parts = [("moved", transfer.bytes_copied), ("mounted", transfer.bytes_mounted)];
+            facts.extend(
+                parts.into_iter().filter(|(_, size)| *size > 0).map(|(what, size)| (what, bytes(size))),
+            );
+            facts.push(("took", duration(result.duration)));
+        }
+        facts.extend(self.cause().map(|cause| ("cause", cause.to_string())));
+        facts.extend(self.remarks().map(|remark| ("note", remark.message.clone())));
+        facts
     }
 
     /// The digest that says most of the entry: what belongs at the target, else what is there.

@@ -32,6 +32,7 @@ pub use annotation::{Annotation, Weight};
 pub use diagnostics::diagnostics;
 pub use entry::Entry;
 pub use explanation::{Advice, Explanation};
+pub use markdown::faults;
 pub use run::{Interruption, Link, Mode, OnTagConflict, Run};
 pub use status::{Status, Tone};
 pub use terminal::{Ink, Look, finished};
@@ -86,6 +87,12 @@ impl Report {
             mode: self.run.mode,
             change: self.changes.as_ref().and_then(|changes| changes.entries.get(index)).copied(),
         })
+    }
+
+    /// What became of it, in a line.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        summary::headline(self, &self.totals_of_this_change())
     }
 
     /// The entries in the order of their weight: conflicts and failures first, what was there last.

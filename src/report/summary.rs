@@ -57,6 +57,12 @@ pub(super) fn volume(report: &Report, totals: &Totals) -> Vec<String> {
     if totals.targets_not_readable > 0 {
         parts.push(count(totals.targets_not_readable as u64, "target not readable", "targets not readable"));
     }
+    parts
+}
+
+/// What it took, in parts to be joined: `2 retries`, `3.2 s`.
+pub(super) fn effort(report: &Report) -> Vec<String> {
+    let mut parts = Vec::new();
     if report.run.retries > 0 {
         parts.push(count(report.run.retries, "retry", "retries"));
     }

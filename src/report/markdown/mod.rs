@@ -13,10 +13,12 @@ use page::{Page, Part};
 
 use super::companions;
 use super::explanation::source_name;
-use super::summary::{headline, standing, verdict, volume};
+use super::summary::{effort, headline, standing, verdict, volume};
 use super::text::one_line;
 use super::units::{bytes, count, duration, number};
 use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
+use crate::config::Fault;
+use crate::oci::Digest;
 
 /// So many platforms are named in a table; more are counted.
 const PLATFORMS_NAMED: usize = 2;
@@ -30,6 +32,21 @@ impl Report {
     /// A limit below about 2,000 bytes leaves no room for rows and is not kept.
     #[must_use]
     pub fn markdown(&self, limit: usize) -> String {
+        self.page(limit, true)
+    }
+
+    /// The report as a comment of at most `limit` bytes. It ends with a hidden mark, [`content_mark`], which is the
+    /// same as long as the comment says the same but for the commit and the run.
+    #[must_use]
+    pub fn comment(&self, limit: usize) -> String {
+        let mut timeless = self.clone();
+        (timeless.run.commit, timeless.run.log) = (None, None);
+        let mark = content_mark(&timeless.page(limit, false));
+        format!("{}{mark}\n", self.page(limit.saturating_sub(mark.len() + 1), false))
+    }
+
+    /// `timed` says how long everything took.
+    fn page(&self, limit: usize, timed: bool) -> String {
         let totals = self.totals_of_this_change();
         let prefix = self.prefix.to_string();
         let (entries, others): (Vec<_>, Vec<_>) =
@@ -40,7 +57,7 @@ impl Report {
         let (there, changed): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|entry| entry.status() == Status::UpToDate);
 
-        let mut page = Page::new(self.head(&totals, &prefix), self.footer(), limit);
+        let mut page = Page::new(self.head(&totals, &prefix, timed), self.footer(), limit);
         let row = |entry: &Entry<'_>| table_row(*entry, &prefix);
 
         page.part(&Part::open("that need attention", "Needs attention", TABLE_HEAD), &attention, row);
@@ -74,11 +91,13 @@ impl Report {
         let known = |entry: &&Entry<'_>| entry.shown_digest().is_some();
         let known: Vec<Entry<'_>> =
             waiting.iter().chain(&changed).chain(&there).chain(&others).filter(known).copied().collect();
-        page.part(&Part::folded("full digests", "Full digests", ""), &known, |entry| full_digest(*entry));
+        page.part(&Part::folded("full digests", "Full digests", ""), &known, |entry| {
+            full_digest(*entry, timed)
+        });
         page.finish()
     }
 
-    fn head(&self, totals: &Totals, prefix: &str) -> String {
+    fn head(&self, totals: &Totals, prefix: &str, timed: bool) -> String {
         let mut head = format!("## {} {}\n\n", self.icon(), headline(self, totals));
         if totals.items == 0 {
             return head;
@@ -89,6 +108,9 @@ impl Report {
         };
         let mut parts = vec![format!("{images} → {}", code(prefix))];
         parts.extend(volume(self, totals));
+        if timed {
+            parts.extend(effort(self));
+        }
         let _ = write!(head, "{}\n\n", parts.join(" · "));
         if let Some(sentence) = verdict(self, totals) {
             let _ = write!(head, "**{sentence}.**\n\n");
@@ -114,6 +136,27 @@ impl Report {
         parts.push(format!("plan {}", code(&self.plan.digest.to_string())));
         format!("<sub>{}</sub>\n", parts.join(" · "))
     }
+}
+
+/// A mark of a text that nobody sees: two texts with the same mark are the same.
+fn content_mark(text: &str) -> String {
+    format!("<!-- content {} -->", Digest::sha256(text.as_bytes()).hex())
+}
+
+/// What is wrong with lists or a policy, below `title`, in at most `limit` bytes.
+#[must_use]
+pub fn faults(title: &str, faults: &[Fault], limit: usize) -> String {
+    let mark = content_mark(&format!("{title}{faults:?}"));
+    let number = count(faults.len() as u64, "error", "errors");
+    let head = format!("## ❌ {}\n\n{number}. Nothing was looked at.\n\n", prose(title));
+    let version = prose(env!("CARGO_PKG_VERSION"));
+    let mut page = Page::new(head, format!("<sub>image-syncer {version}</sub>\n{mark}\n"), limit);
+    let part = Part { name: "errors", open: String::new(), close: "\n" };
+    page.part(&part, faults, |fault| match &fault.location {
+        Some(location) => format!("- {}: {}\n", code(&location.to_string()), prose(&fault.message)),
+        None => format!("- error: {}\n", prose(&fault.message)),
+    });
+    page.finish()
 }
 
 /// An entry as a row of a table.
@@ -183,7 +226,7 @@ fn fenced(line: &str) -> String {
     format!("```yaml\n{}\n```", one_line(line))
 }
 
-fn full_digest(entry: Entry<'_>) -> String {
+fn full_digest(entry: Entry<'_>, timed: bool) -> String {
     let item = entry.item;
     let mut text = format!("- {}<br>", code(&item.target.to_string()));
     if let Some(digest) = entry.shown_digest() {
@@ -200,7 +243,9 @@ fn full_digest(entry: Entry<'_>) -> String {
         let _ = write!(text, " · {}", prose(media_type.as_str()));
     }
     if let Some(result) = entry.result {
-        let _ = write!(text, " · {}", duration(result.duration));
+        if timed {
+            let _ = write!(text, " · {}", duration(result.duration));
+        }
         if let Some(proof) = result.proof {
             let _ = write!(text, " · {} of {} companions read back", proof.verified, proof.expected);
         }

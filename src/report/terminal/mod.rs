@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Effects, Style};
 
-use super::summary::{headline, tally, verdict, volume};
+use super::summary::{effort, headline, tally, verdict, volume};
 use super::text::{one_line, shorten_end, shorten_reference, width, wrap};
 use super::units::{bytes, count};
 use super::{Entry, Report, Status, Tone, Totals};
@@ -190,7 +190,7 @@ fn summarize(text: &mut String, report: &Report, totals: &Totals, prefix: &str, 
         let _ = writeln!(text, "{}", look.paint(Ink::Strong, &headline_text));
     }
     let parts: Vec<(String, Ink)> =
-        volume(report, totals).into_iter().map(|part| (part, Ink::Quiet)).collect();
+        volume(report, totals).into_iter().chain(effort(report)).map(|part| (part, Ink::Quiet)).collect();
     joined(text, &parts, look);
     if let Some(sentence) = verdict(report, totals) {
         for line in wrap(&sentence, look.columns) {

@@ -1,0 +1,242 @@
+//! What a run is about: lists, policy and prefix, from where the event allows.
+//!
+//! For a change that is under review nothing of the workspace is read: whoever wrote the change may have written
+//! that too. Its lists come from its head commit, the policy and what to compare with from the base.
+
+use std::path::{Path, PathBuf};
+
+use futures::future::try_join_all;
+
+use super::review::Review;
+use super::{Situation, log};
+use crate::cli::{ActionOptions, RunOptions};
+use crate::command::options::{assemble, job, prefix_sources, signatures};
+use crate::command::sync::Job;
+use crate::command::{Surroundings, UsageError};
+use crate::config::{self, Changes, Config, Fault, ListFile, MAX_BYTES, TargetPrefix};
+use crate::github::api::ContentsError;
+use crate::github::{Api, CommitId};
+use crate::policy::{self, Policy};
+use crate::registry::Reach;
+
+/// What there is to do.
+pub(super) enum Intake {
+    /// This, and what the change under review brings.
+    Job(Box<Job>, Option<Changes>),
+    /// Nothing, and why.
+    Nothing(String),
+}
+
+/// Why there is nothing to run.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Inputs, lists or policy are wrong (exit code 2).
+    Usage(UsageError),
+    /// GitHub did not give what was asked for (exit code 1).
+    GitHub(String),
+}
+
+impl From<UsageError> for Refusal {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<ContentsError> for Refusal {
+    fn from(error: ContentsError) -> Self {
+        match error {
+            ContentsError::Api(error) => Self::GitHub(error.to_string()),
+            other => Self::Usage(UsageError::Option(other.to_string())),
+        }
+    }
+}
+
+/// Reads what the run is about.
+pub(super) async fn read(
+    options: &ActionOptions,
+    surroundings: &Surroundings,
+    situation: &Situation,
+) -> Result<Intake, Refusal> {
+    match (&situation.review, &situation.api) {
+        (Some(review), Some(api)) => {
+            let reader = Reader { options, surroundings, situation, review, api };
+            reader.read().await
+        }
+        _ => Ok(Intake::Job(Box::new(job(&options.run, situation.mode, surroundings)?), None)),
+    }
+}
+
+/// Reads a change that is under review.
+struct Reader<'a> {
+    options: &'a ActionOptions,
+    surroundings: &'a Surroundings,
+    situation: &'a Situation,
+    review: &'a Review,
+    api: &'a Api,
+}
+
+/// A list at both commits.
+struct Versions {
+    name: String,
+    head: Option<Vec<u8>>,
+    base: Option<Vec<u8>>,
+}
+
+impl Reader<'_> {
+    async fn read(&self) -> Result<Intake, Refusal> {
+        if self.review.closed {
+            return Ok(Intake::Nothing("the pull request is closed".to_owned()));
+        }
+        if self.is_stale().await? {
+            let message = "stale: the pull request has a newer commit, which has a run of its own";
+            return Ok(Intake::Nothing(message.to_owned()));
+        }
+        let lists = try_join_all(self.options.run.images_files.iter().map(|path| self.list(path))).await?;
+        if lists.iter().all(|list| list.head == list.base) {
+            if lists.iter().all(|list| list.head.is_none()) {
+                let names = lists.iter().map(|list| list.name.as_str()).collect::<Vec<_>>().join(", ");
+                log::warn(&format!("neither the head nor the base commit has {names}: is the path right?"));
+            }
+            return Ok(Intake::Nothing("the change does not touch the lists".to_owned()));
+        }
+        if lists.iter().all(|list| list.head.is_none()) {
+            return Ok(Intake::Nothing("the change takes the lists away".to_owned()));
+        }
+        self.refuse_the_workspace()?;
+        let run = &self.options.run;
+        let policy = self.policy().await?;
+        let base = self.base(&lists, &policy);
+        let trusted = self.trusted_prefix(base.as_ref(), &policy)?;
+        let head = files(lists.iter().filter_map(|list| Some((&list.name, list.head.clone()?))));
+        let head = head.map_err(config::Faults::from).map_err(UsageError::Lists)?;
+        let prefix = prefix_sources(run, &policy, Some(&trusted));
+        let config = config::load(&head, prefix, signatures(run)).map_err(UsageError::Lists)?;
+        let changes = Changes::between(base.as_ref(), &config);
+        let mut job = assemble(run, self.situation.mode, config, policy, self.surroundings)?;
+        job.settings.anonymous_sources = self.review.fork;
+        job.settings.reach = self.reach()?;
+        Ok(Intake::Job(Box::new(job), Some(changes)))
+    }
+
+    async fn is_stale(&self) -> Result<bool, Refusal> {
+        let Some(number) = self.review.number else { return Ok(false) };
+        let head = self.api.pull_request_head(&self.review.repository, number).await;
+        Ok(head.map_err(|error| Refusal::GitHub(error.to_string()))? != self.review.head)
+    }
+
+    async fn list(&self, path: &Path) -> Result<Versions, Refusal> {
+        let name = path.display().to_string();
+        let (head, base) =
+            futures::try_join!(self.file(&self.review.head, &name), self.file(&self.review.base, &name))?;
+        Ok(Versions { name, head, base })
+    }
+
+    async fn file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, ContentsError> {
+        let path = path.strip_prefix("./").unwrap_or(path);
+        self.api.file_at(&self.review.repository, commit, path, MAX_BYTES as u64).await
+    }
+
+    async fn policy(&self) -> Result<Policy, Refusal> {
+        let Some(path) = &self.options.run.policy_file else { return Ok(Policy::default()) };
+        let name = path.display().to_string();
+        let Some(bytes) = self.file(&self.review.base, &name).await? else {
+            let message = format!(
+                "the policy {name} is not in the base commit {}: it is read there, so that no change brings its own",
+                self.review.base.short()
+            );
+            return Err(UsageError::Option(message).into());
+        };
+        let text = String::from_utf8(bytes)
+            .map_err(|_| UsageError::Option(format!("the policy {name} is not UTF-8 text")))?;
+        Ok(policy::load(&name, &text).map_err(UsageError::Policy)?)
+    }
+
+    /// The lists as they are without the change. That they are not in order is no fault of the change's.
+    fn base(&self, lists: &[Versions], policy: &Policy) -> Option<Config> {
+        let run = &self.options.run;
+        let base = files(lists.iter().filter_map(|list| Some((&list.name, list.base.clone()?)))).ok()?;
+        if base.is_empty() {
+            return None;
+        }
+        let config = config::load(&base, prefix_sources(run, policy, None), signatures(run));
+        if config.is_err() {
+            log::warn("the lists of the base commit are not in order: all entries count as this change's");
+        }
+        config.ok()
+    }
+
+    /// Where the images go, by anybody but the change.
+    fn trusted_prefix(&self, base: Option<&Config>, policy: &Policy) -> Result<TargetPrefix, Refusal> {
+        let prefix = match (base, policy.prefix(), &self.options.run.target_repo_prefix) {
+            (Some(base), ..) => base.prefix.clone(),
+            (None, Some(stated), _) => stated.prefix.clone(),
+            (None, None, Some(text)) => {
+                let parsed = text.parse::<TargetPrefix>();
+                parsed
+                    .map_err(|error| UsageError::Option(format!("the input target-repo-prefix: {error}")))?
+            }
+            (None, None, None) => {
+                let message = "no target prefix is known but the change's own, which does not decide it; name it \
+                               with the input target-repo-prefix, or in the policy";
+                return Err(UsageError::Option(message.to_owned()).into());
+            }
+        };
+        if matches!(prefix, TargetPrefix::Layout { .. }) {
+            let message =
+                "the target is a folder of the workspace, of which nothing is read for a pull request";
+            return Err(UsageError::Option(message.to_owned()).into());
+        }
+        Ok(prefix)
+    }
+
+    fn reach(&self) -> Result<Reach, Refusal> {
+        match (self.options.allow_private_networks, self.surroundings.has_proxy()) {
+            (true, _) => Ok(Reach::Anywhere),
+            (false, false) => Ok(Reach::Public),
+            (false, true) if !self.review.fork => Ok(Reach::PublicByProxy),
+            (false, true) => {
+                let message = "behind an HTTP proxy nobody can check where a fork's sources are, so that a fork's \
+                               pull request is not planned; an operator can allow it with `allow-private-networks`";
+                Err(UsageError::Option(message.to_owned()).into())
+            }
+        }
+    }
+
+    /// Fails if an input or a variable names a file of the workspace.
+    fn refuse_the_workspace(&self) -> Result<(), Refusal> {
+        let RunOptions { ca_file, client_cert, client_key, target_repo_auth_key, .. } = &self.options.run;
+        let key = target_repo_auth_key.as_ref().map(|key| key.expose().trim_start());
+        let key = key.filter(|key| !key.starts_with('{')).map(PathBuf::from);
+        let named = [
+            ("ca-file", ca_file),
+            ("client-cert", client_cert),
+            ("client-key", client_key),
+            ("target-repo-auth-key", &key),
+            ("DOCKER_CONFIG", &self.surroundings.docker_config),
+        ];
+        for (what, path) in named {
+            if path.as_deref().is_some_and(|path| self.is_in_workspace(path)) {
+                let message = format!(
+                    "{what} leads into the workspace, of which nothing is read for a pull request: whoever wrote it \
+                     may have written that too; keep the file elsewhere, such as in RUNNER_TEMP"
+                );
+                return Err(UsageError::Option(message).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// By what is there, where it is: a link or `..` leads where it leads.
+    fn is_in_workspace(&self, path: &Path) -> bool {
+        let workspace = &self.situation.runner.workspace;
+        let whole = workspace.join(path);
+        let real = std::fs::canonicalize(&whole).unwrap_or_else(|_| whole.clone());
+        let root = std::fs::canonicalize(workspace).unwrap_or_else(|_| workspace.clone());
+        whole.starts_with(workspace) || real.starts_with(root)
+    }
+}
+
+/// Lists of what was read; or what is wrong with the first that is none.
+fn files<'a>(lists: impl Iterator<Item = (&'a String, Vec<u8>)>) -> Result<Vec<ListFile>, Fault> {
+    lists.map(|(name, bytes)| ListFile::of(name, bytes)).collect()
+}

@@ -1,0 +1,142 @@
+//! `action`: the main job as a step of a GitHub workflow.
+//!
+//! What started the workflow decides what may be done: a pull request or a merge group is planned, whatever any
+//! input says, with lists and policy that come from GitHub's API and not from the workspace. Everything that is
+//! printed goes through [`log`], which leaves no line that the runner would obey.
+
+mod intake;
+mod log;
+mod publish;
+mod review;
+
+use std::time::Duration;
+
+use super::{USAGE, surroundings};
+use crate::cli::{ActionMode, ActionOptions, SECRETS};
+use crate::command::{Surroundings, UsageError};
+use crate::config::Changes;
+use crate::console::show_progress;
+use crate::event::Events;
+use crate::github::api::Settings;
+use crate::github::{Api, CommitId, Event, Runner, Token};
+use crate::report::{Link, Mode, Report};
+use intake::{Intake, Refusal};
+use publish::Publisher;
+use review::Review;
+
+/// How long results may take to be told once the run was interrupted: the runner waits 7.5 seconds.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Has GitHub hide the secrets among the variables, before anything else is printed.
+pub fn hide_secrets(variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>) {
+    let secrets = variables.into_iter().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        SECRETS.contains(&name.as_str()).then(|| value.into_string().ok()).flatten()
+    });
+    for secret in secrets {
+        log::hide(&secret);
+    }
+}
+
+/// Tells that the inputs cannot be meant, and gives the exit code.
+pub fn refuse(message: &str, surroundings: &Surroundings) -> u8 {
+    log::error(message);
+    publish::failed(surroundings);
+    USAGE
+}
+
+/// What the event asks for.
+struct Situation {
+    runner: Runner,
+    mode: Mode,
+    /// The change that is looked at, if the run is about one.
+    review: Option<Review>,
+    /// GitHub's API, if there is a token.
+    api: Option<Api>,
+    /// The commit whose lists count.
+    head: CommitId,
+}
+
+/// Runs the action and gives the exit code.
+pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) -> u8 {
+    let situation = match Situation::read(options, surroundings) {
+        Ok(situation) => situation,
+        Err(message) => return refuse(&message, surroundings),
+    };
+    let debug = options.run.log.debug || situation.runner.is_debug;
+    surroundings.start_log_to(debug, log::writer);
+    let publisher = Publisher { options, situation: &situation };
+    let intake = match intake::read(options, surroundings, &situation).await {
+        Ok(intake) => intake,
+        Err(refusal) => return publisher.refused(&refusal).await,
+    };
+    let (job, changes) = match intake {
+        Intake::Job(job, changes) => (*job, changes),
+        Intake::Nothing(why) => return publisher.nothing(&why).await,
+    };
+    let stop = surroundings::stop(Some(options.run.timeout));
+    let (events, receiver) = Events::channel();
+    let progress =
+        show_progress(crate::console::Progress::Auto, log::screen(surroundings), receiver, events.meter());
+    let progress = tokio::spawn(progress);
+    let done = job.run(&events, stop).await;
+    drop(events);
+    // The display ends with the events; if it failed there is nothing to clean up.
+    let _ = progress.await;
+    match done {
+        Ok(report) => {
+            let report = situation.complete(report, changes);
+            publisher.report(&report).await
+        }
+        Err(error) => publisher.refused(&Refusal::Usage(UsageError::Option(error.to_string()))).await,
+    }
+}
+
+impl Situation {
+    fn read(options: &ActionOptions, surroundings: &Surroundings) -> Result<Self, String> {
+        let runner = Runner::read(|name| surroundings.variables.get(name).cloned());
+        let runner = runner.map_err(|error| error.to_string())?;
+        let event = Event::read(&runner.event_name, &runner.event_path).map_err(|error| error.to_string())?;
+        let asked = match options.mode {
+            _ if options.dry_run => Mode::Plan,
+            ActionMode::Plan => Mode::Plan,
+            ActionMode::Auto | ActionMode::Sync => Mode::Sync,
+        };
+        let review = Review::of(&event, &runner);
+        let mode = if review.is_some() { Mode::Plan } else { asked };
+        let api = match &options.github_token {
+            None => None,
+            Some(token) => {
+                let token =
+                    Token::new(token.expose()).map_err(|error| format!("the input github-token: {error}"))?;
+                let (rest, graphql) = (runner.api_url.clone(), runner.graphql_url.clone());
+                let mut settings = Settings::new(rest, graphql, token);
+                if let (Some(path), None) = (&options.run.ca_file, &review) {
+                    settings.extra_roots.extend(std::fs::read(path));
+                }
+                Some(Api::new(settings).map_err(|error| error.to_string())?)
+            }
+        };
+        if review.is_some() && api.is_none() {
+            return Err(
+                "the input github-token is empty: in pull requests and merge groups the lists are read \
+                        through GitHub's API"
+                    .to_owned(),
+            );
+        }
+        let head = review.as_ref().map_or_else(|| runner.sha.clone(), |review| review.head.clone());
+        Ok(Self { runner, mode, review, api, head })
+    }
+
+    /// A report with what GitHub knows of the run.
+    fn complete(&self, mut report: Report, changes: Option<Changes>) -> Report {
+        report.changes = changes;
+        report.run.commit = Some(Link {
+            name: self.head.short().to_owned(),
+            url: self.runner.commit_url(&self.head).to_string(),
+        });
+        report.run.log =
+            Some(Link { name: "log of the run".to_owned(), url: self.runner.run_url().to_string() });
+        report
+    }
+}

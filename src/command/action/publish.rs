@@ -1,0 +1,342 @@
+//! Where results go: the log, annotations, the summary, outputs, the comment, a check run.
+//!
+//! What cannot be written is a warning: the others still have it, and the exit code says how the run was.
+
+use std::path::Path;
+
+use super::intake::Refusal;
+use super::{LAST_WORDS, Situation, log};
+use crate::cli::{ActionOptions, CommentWhen};
+use crate::command::options::{SUMMARY_LIMIT, replace};
+use crate::command::{FAILED, Surroundings, USAGE, UsageError};
+use crate::config::Fault;
+use crate::github::annotation::within_budget;
+use crate::github::api::{ApiError, CheckRun, Conclusion, StickyKey};
+use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
+use crate::github::{Annotation, Level, Place};
+use crate::report::{Mode, Report, Status, Verdict, Weight, faults};
+
+/// A comment of at most so many bytes, and so of no more characters; the marker comes on top of it.
+const COMMENT_LIMIT: usize = 59_800;
+
+/// The images of the outputs take so many bytes; GitHub takes 1 MB for all outputs of a job, in UTF-16.
+const IMAGES_LIMIT: usize = 400_000;
+
+/// The most that a check run's summary may have.
+const CHECK_LIMIT: usize = 65_000;
+
+/// Writes the outputs of a run that did not begin.
+pub(super) fn failed(surroundings: &Surroundings) {
+    let mut outputs = Outputs::default();
+    let set = outputs.set("result", "failed");
+    if let (Ok(()), Some(path)) = (set, surroundings.variables.get("GITHUB_OUTPUT")) {
+        append(&outputs, Path::new(path));
+    }
+}
+
+fn append(outputs: &Outputs, path: &Path) {
+    let written = Delimiter::random().and_then(|delimiter| outputs.append_to(path, &delimiter));
+    if let Err(error) = written {
+        log::warn(&format!("the outputs are not written: {error}"));
+    }
+}
+
+/// What is told of a run, in all its forms.
+struct Told<'a> {
+    result: &'a str,
+    /// Markdown for the summary, in at most so many bytes.
+    summary: &'a dyn Fn(usize) -> String,
+    /// Markdown for the comment.
+    comment: String,
+    annotations: Vec<Annotation>,
+    /// The check run's few words, and how it ended.
+    title: String,
+    conclusion: Conclusion,
+    /// Whether a comment is worth writing where none is.
+    worth: Worth,
+    /// Further outputs.
+    outputs: Vec<(&'static str, String)>,
+    interrupted: bool,
+}
+
+/// What a comment would tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    Nothing,
+    Something,
+    Trouble,
+}
+
+/// Tells what became of a run.
+pub(super) struct Publisher<'a> {
+    pub(super) options: &'a ActionOptions,
+    pub(super) situation: &'a Situation,
+}
+
+impl Publisher<'_> {
+    /// Tells a report, and gives the exit code.
+    pub(super) async fn report(&self, report: &Report) -> u8 {
+        log::report(report);
+        let verdict = report.verdict();
+        let (images, whole) = report.images(IMAGES_LIMIT);
+        if !whole {
+            log::warn("the output `images` lacks images that are up to date: it would be too large");
+        }
+        let totals = report.totals_of_this_change();
+        let count =
+            |statuses: &[Status]| statuses.iter().map(|it| totals.count(*it)).sum::<usize>().to_string();
+        let bytes = match report.run.mode {
+            Mode::Plan => totals.bytes_to_move,
+            Mode::Sync => report.run.bytes_moved,
+        };
+        let work = [
+            Status::Copied,
+            Status::Copy,
+            Status::CompanionsCopied,
+            Status::Companions,
+            Status::Moved,
+            Status::Move,
+        ];
+        let outputs = vec![
+            ("copied", count(&work)),
+            ("up-to-date", count(&[Status::UpToDate])),
+            ("conflicts", count(&[Status::Conflict])),
+            ("failed", count(&[Status::Failed, Status::Blocked, Status::NotRun])),
+            ("bytes", bytes.to_string()),
+            ("images", images),
+            ("plan-digest", report.plan.digest.hex().to_owned()),
+            ("report-file", self.write_report(report).unwrap_or_default()),
+        ];
+        let result = report.result();
+        let told = Told {
+            result,
+            summary: &|limit| report.markdown(limit),
+            comment: report.comment(COMMENT_LIMIT),
+            annotations: report.annotations().into_iter().map(annotation).collect(),
+            title: report.headline(),
+            conclusion: match verdict {
+                Verdict::Done => Conclusion::Success,
+                Verdict::Interrupted | Verdict::Terminated => Conclusion::Cancelled,
+                _ => Conclusion::Failure,
+            },
+            worth: match (verdict, result) {
+                (Verdict::Done, "noop") => Worth::Nothing,
+                (Verdict::Done, _) => Worth::Something,
+                _ => Worth::Trouble,
+            },
+            outputs,
+            interrupted: report.run.interruption.is_some(),
+        };
+        self.tell(told).await;
+        verdict.exit_code()
+    }
+
+    /// Tells why there was nothing to run, and gives the exit code.
+    pub(super) async fn refused(&self, refusal: &Refusal) -> u8 {
+        let (title, list, code) = match refusal {
+            Refusal::Usage(UsageError::Lists(faults)) => {
+                ("The list cannot be used", faults.as_slice().to_vec(), USAGE)
+            }
+            Refusal::Usage(UsageError::Policy(faults)) => {
+                ("The policy cannot be used", faults.as_slice().to_vec(), USAGE)
+            }
+            Refusal::Usage(UsageError::Option(message)) => {
+                ("The run cannot begin", vec![Fault { location: None, message: message.clone() }], USAGE)
+            }
+            Refusal::GitHub(message) => (
+                "GitHub did not answer as it should",
+                vec![Fault { location: None, message: message.clone() }],
+                FAILED,
+            ),
+        };
+        for fault in &list {
+            log::say(&fault.to_string());
+        }
+        let annotations = list.iter().map(|fault| Annotation {
+            level: Level::Error,
+            title: Some(title.to_owned()),
+            place: fault
+                .location
+                .as_ref()
+                .map(|location| place(&location.file, location.line, location.column)),
+            message: fault.message.clone(),
+        });
+        let told = Told {
+            result: "failed",
+            summary: &|limit| faults(title, &list, limit),
+            comment: faults(title, &list, COMMENT_LIMIT),
+            annotations: annotations.collect(),
+            title: title.to_owned(),
+            conclusion: Conclusion::Failure,
+            worth: Worth::Trouble,
+            outputs: Vec::new(),
+            interrupted: false,
+        };
+        self.tell(told).await;
+        code
+    }
+
+    /// Tells that there was nothing to do, and why.
+    pub(super) async fn nothing(&self, why: &str) -> u8 {
+        log::notice(why);
+        let text = format!("## ✅ Nothing to sync\n\nThis was not looked at any further: {why}.\n");
+        let zero =
+            ["copied", "up-to-date", "conflicts", "failed", "bytes"].map(|name| (name, "0".to_owned()));
+        let mut outputs = Vec::from(zero);
+        outputs.push(("images", "[]".to_owned()));
+        let stale = why.starts_with("stale");
+        let told = Told {
+            result: "noop",
+            summary: &|_| text.clone(),
+            comment: text.clone(),
+            annotations: Vec::new(),
+            title: "Nothing to sync".to_owned(),
+            conclusion: if stale { Conclusion::Neutral } else { Conclusion::Success },
+            worth: Worth::Nothing,
+            outputs,
+            // What a newer run says of the pull request is not to be overwritten.
+            interrupted: stale,
+        };
+        self.tell(told).await;
+        0
+    }
+
+    async fn tell(&self, told: Told<'_>) {
+        let runner = &self.situation.runner;
+        if self.options.annotations {
+            for annotation in within_budget(told.annotations.clone()) {
+                log::annotate(&annotation);
+            }
+        }
+        if let Some(path) = runner.step_summary.as_deref().filter(|_| self.options.summary) {
+            let written = summary_room(path).and_then(|room| {
+                let room = usize::try_from(room).unwrap_or(usize::MAX).min(SUMMARY_LIMIT);
+                append_summary(path, &(told.summary)(room))
+            });
+            if let Err(error) = written {
+                log::warn(&format!("the summary is not written: {error}"));
+            }
+        }
+        let comment_url = if told.interrupted {
+            None
+        } else {
+            // Whoever waits for the run to end has waited long enough.
+            self.comment(&told).await.unwrap_or_else(|error| {
+                log::warn(&format!("{error}; the summary has everything"));
+                None
+            })
+        };
+        if self.options.check_run {
+            let shown = tokio::time::timeout(
+                if told.interrupted { LAST_WORDS } else { std::time::Duration::from_secs(120) },
+                self.check_run(&told),
+            );
+            match shown.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => log::warn(&error.to_string()),
+                Err(_) => log::warn("the check run was not made in time"),
+            }
+        }
+        if let Some(path) = &runner.output {
+            let mut outputs = Outputs::default();
+            let mut set = outputs.set("result", told.result);
+            for (name, value) in told.outputs {
+                set = set.and_then(|()| outputs.set(name, value));
+            }
+            set = set.and_then(|()| outputs.set("comment-url", comment_url.unwrap_or_default()));
+            match set {
+                Ok(()) => append(&outputs, path),
+                Err(error) => log::warn(&format!("the outputs are not written: {error}")),
+            }
+        }
+    }
+
+    /// The comment's address, if there is one after this.
+    async fn comment(&self, told: &Told<'_>) -> Result<Option<String>, ApiError> {
+        let review = self.situation.review.as_ref();
+        let (Some(review), Some(api)) = (review, &self.situation.api) else { return Ok(None) };
+        let Some(number) = review.number.filter(|_| self.options.comment != CommentWhen::Never) else {
+            return Ok(None);
+        };
+        let Ok(key) = self.options.comment_key.parse::<StickyKey>() else { return Ok(None) };
+        let sticky = api.sticky(&review.repository, number, &key);
+        let existing = sticky.existing().await?;
+        let is_due = match self.options.comment {
+            CommentWhen::Always => true,
+            CommentWhen::OnChange => existing.is_some() || told.worth != Worth::Nothing,
+            CommentWhen::OnFailure => existing.is_some() || told.worth == Worth::Trouble,
+            CommentWhen::Never => false,
+        };
+        if !is_due {
+            return Ok(None);
+        }
+        // The commit and the run are others each time; that alone is no reason to edit.
+        if let Some(existing) = existing.as_ref().filter(|it| same_content(&it.body, &told.comment)) {
+            return Ok(existing.url.as_ref().map(ToString::to_string));
+        }
+        let written = sticky.write(existing.as_ref(), &told.comment).await?;
+        Ok(written.url.map(|url| url.to_string()))
+    }
+
+    async fn check_run(&self, told: &Told<'_>) -> Result<(), ApiError> {
+        let Some(api) = &self.situation.api else { return Ok(()) };
+        let run = CheckRun {
+            name: self.options.comment_key.clone(),
+            conclusion: told.conclusion,
+            title: told.title.clone(),
+            summary: (told.summary)(CHECK_LIMIT),
+            text: None,
+            details_url: Some(self.situation.runner.run_url()),
+            annotations: told.annotations.clone(),
+        };
+        let repository = self.situation.review.as_ref().map(|review| &review.repository);
+        let repository = repository.unwrap_or(&self.situation.runner.repository);
+        let shown = api.create_check_run(repository, &self.situation.head, &run).await?;
+        if shown.left_out > 0 {
+            log::notice(&format!(
+                "{} annotations are not in the check run; the summary has all",
+                shown.left_out
+            ));
+        }
+        Ok(())
+    }
+
+    /// The report as a file for later steps, by its path in the workspace.
+    fn write_report(&self, report: &Report) -> Option<String> {
+        let name = match self.options.comment_key.as_str() {
+            "image-syncer" => "image-syncer-report.json".to_owned(),
+            key => format!("image-syncer-report-{key}.json"),
+        };
+        match replace(&self.situation.runner.workspace.join(&name), &report.json()) {
+            Ok(()) => Some(name),
+            Err(error) => {
+                log::warn(&format!("the report is not written to the workspace: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// Whether two comments end with the same mark of their content.
+fn same_content(one: &str, other: &str) -> bool {
+    fn mark(text: &str) -> Option<&str> {
+        text.trim_end().lines().last().filter(|line| line.starts_with("<!-- content "))
+    }
+    mark(one).is_some_and(|one| mark(other) == Some(one))
+}
+
+fn place(file: &str, line: u32, column: u32) -> Place {
+    Place { path: file.to_owned(), line: Some(line), column: Some(column), end_column: None }
+}
+
+fn annotation(of: crate::report::Annotation) -> Annotation {
+    Annotation {
+        level: match of.weight {
+            Weight::Error => Level::Error,
+            Weight::Warning => Level::Warning,
+        },
+        title: Some(of.title),
+        place: Some(place(&of.location.file, of.location.line, of.location.column)),
+        message: of.message,
+    }
+}
