@@ -126,7 +126,7 @@ async fn silence_ends() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_without_the_token() {
+async fn nobody_there_is_told() {
     let mut settings = settings(&GitHub::start());
     settings.retry.retries = 0;
     let error = head(&Api::new(settings).expect("an API")).await.expect_err("an error");
