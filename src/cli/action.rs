@@ -48,6 +48,7 @@ pub const SECRETS: [&str; 6] = [
 ];
 
 /// The options of `action`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, Args)]
 pub struct ActionOptions {
     /// What to do; pull requests and merge groups only ever plan

@@ -39,6 +39,7 @@ pub fn hide_secrets(variables: impl IntoIterator<Item = (std::ffi::OsString, std
 }
 
 /// Tells that the inputs cannot be meant, and gives the exit code.
+#[must_use]
 pub fn refuse(message: &str, surroundings: &Surroundings) -> u8 {
     log::error(message);
     publish::failed(surroundings);

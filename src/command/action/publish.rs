@@ -104,7 +104,7 @@ impl Publisher<'_> {
             ("failed", count(&[Status::Failed, Status::Blocked, Status::NotRun])),
             ("bytes", bytes.to_string()),
             ("images", images),
-            ("plan-digest", report.plan.digest.hex().to_owned()),
+            ("plan-digest", report.plan.digest.hex()),
             ("report-file", self.write_report(report).unwrap_or_default()),
         ];
         let result = report.result();
