@@ -177,6 +177,12 @@ mod tests {
     }
 
     #[test]
+    fn delimiters_are_never_the_same() {
+        let delimiter = || Delimiter::random().expect("random bytes");
+        assert_ne!(delimiter(), delimiter());
+    }
+
+    #[test]
     fn a_value_with_the_delimiter_is_refused() {
         let delimiter = Delimiter::new([1; 16]);
         let mut outputs = Outputs::default();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 /// The outputs of a file: `name=value`, or `name<<delimiter`, the value's lines, and the delimiter.
-fn outputs(text: &str) -> Result<Vec<(String, String)>, String> {
+pub(crate) fn outputs(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut found = Vec::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     while !rest.is_empty() {

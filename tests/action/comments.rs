@@ -1,0 +1,155 @@
+//! The comment on a pull request: one, edited in place, and not without need.
+
+use http::Method;
+
+use crate::stand_in::told;
+use crate::support::content::{put_image, put_image_for, put_index};
+use crate::workflow::{Step, Workflow};
+
+fn workflow() -> Workflow {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    put_image(&workflow.source.memory, "team/app", Some("1"), &[b"one"]);
+    put_image(&workflow.source.memory, "team/app", Some("2"), &[b"two"]);
+    workflow
+}
+
+/// A pull request that lists these tags of the image.
+fn lists(workflow: &Workflow, tags: &[&str]) -> Step {
+    let base = workflow.commit("images: []\n");
+    let entries: Vec<String> = tags.iter().map(|tag| format!("source: SOURCE/team/app:{tag}")).collect();
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    let head = workflow.commit(&format!("# {tags:?}\n{}", workflow.list(&entries)));
+    workflow.pull_request("pull_request", &base, &head, false)
+}
+
+fn writes(workflow: &Workflow) -> Vec<String> {
+    let log = workflow.github.requests();
+    let writes = log.iter().filter(|it| it.method != Method::GET && it.path != "/graphql");
+    writes.map(|it| format!("{} {}", it.method, it.path)).collect()
+}
+
+#[test]
+fn there_is_one_and_it_is_edited_in_place() {
+    let workflow = workflow();
+    let step = lists(&workflow, &["1"]);
+    step.expect(0, "planned");
+    let first = workflow.github.comments();
+    assert_eq!(first.len(), 1);
+    let body = &first[0].body;
+    assert!(body.starts_with("<!-- image-syncer:image-syncer -->"), "{body}");
+    assert!(body.contains("## 📋 Plan: 1 to copy"), "{body}");
+    assert!(body.contains("https://github.example.com/octo-org/mirror/actions/runs/42"), "{body}");
+    assert!(body.contains("https://github.example.com/octo-org/mirror/commit/"), "{body}");
+    assert!(step.outputs["comment-url"].ends_with(&format!("#issuecomment-{}", first[0].id)));
+
+    lists(&workflow, &["1", "2"]).expect(0, "planned");
+    let second = workflow.github.comments();
+    assert_eq!((second.len(), second[0].id), (1, first[0].id));
+    assert!(second[0].body.contains("## 📋 Plan: 2 to copy"), "{}", second[0].body);
+}
+
+#[test]
+fn it_is_not_written_when_it_would_say_the_same() {
+    let workflow = workflow();
+    lists(&workflow, &["1"]).expect(0, "planned");
+    workflow.github.take_lines();
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&format!("{}# another commit\n", workflow.list(&["source: SOURCE/team/app:1"])));
+    // The commit is another one, and so is the digest of nothing else.
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(0, "planned");
+    assert_eq!(writes(&workflow), Vec::<String>::new());
+    assert!(!step.outputs["comment-url"].is_empty());
+}
+
+#[test]
+fn a_plan_that_becomes_empty_is_said_in_the_same_place() {
+    let workflow = workflow();
+    lists(&workflow, &["1"]).expect(0, "planned");
+    let base = workflow.commit("images: []\n");
+    let step = workflow.pull_request("pull_request", &base, &base, false);
+    step.expect(0, "noop");
+    let comments = workflow.github.comments();
+    assert_eq!(comments.len(), 1);
+    assert!(comments[0].body.contains("Nothing to sync"), "{}", comments[0].body);
+}
+
+#[test]
+fn it_is_written_when_it_was_asked_for() {
+    for (when, tags, expected) in [
+        ("always", &["1"][..], 1),
+        ("always", &[], 1),
+        ("on-change", &["1"], 1),
+        ("on-change", &[], 0),
+        ("on-failure", &["1"], 0),
+        ("on-failure", &["9"], 1),
+        ("never", &["9"], 0),
+    ] {
+        let workflow = workflow().input("comment", Some(when));
+        lists(&workflow, tags);
+        assert_eq!(workflow.github.comments().len(), expected, "{when} {tags:?}");
+    }
+}
+
+#[test]
+fn two_keys_are_two_comments() {
+    let one = workflow();
+    lists(&one, &["1"]);
+    let other = one.input("comment-key", Some("other"));
+    lists(&other, &["1"]);
+    assert_eq!(other.github.comments().len(), 2);
+}
+
+/// The marker is public; what somebody else wrote below it is left alone.
+#[test]
+fn a_comment_of_somebody_else_is_left_alone() {
+    let workflow = workflow();
+    let forged = "<!-- image-syncer:image-syncer -->\nAll is well, merge it";
+    workflow.github.comment_by("mallory", "User", forged);
+    lists(&workflow, &["1"]).expect(0, "planned");
+    let comments = workflow.github.comments();
+    assert_eq!(comments.len(), 2);
+    assert_eq!(comments[0].body, forged);
+}
+
+#[test]
+fn a_comment_that_may_not_be_written_is_a_warning() {
+    let workflow = workflow();
+    workflow.github.on_request(|seen| {
+        let here = seen.method == Method::POST && seen.path.ends_with("/comments");
+        here.then(|| {
+            told(403, &serde_json::json!({ "message": "Resource not accessible by integration" }))
+        })
+    });
+    let step = lists(&workflow, &["1"]);
+    step.expect(0, "planned");
+    let warning = step.annotations().into_iter().find(|it| it.starts_with("warning ")).expect("a warning");
+    assert!(warning.contains("pull-requests: write"), "{warning}");
+    assert!(step.summary.contains("Plan: 1 to copy"), "{}", step.summary);
+    assert_eq!(step.outputs["comment-url"], "");
+}
+
+#[test]
+fn it_shows_what_a_reviewer_wants_to_know() {
+    let workflow = workflow();
+    let memory = &workflow.source.memory;
+    let amd64 = put_image_for(memory, "team/multi", None, "linux/amd64", &[b"a"]);
+    let arm64 = put_image_for(memory, "team/multi", None, "linux/arm64", &[b"b"]);
+    let index = put_index(memory, "team/multi", Some("1"), &[(&amd64, "linux/amd64"), (&arm64, "linux/arm64")]);
+    crate::support::companions::sign(memory, "team/multi", &index);
+    let base = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1", "source: SOURCE/team/app:2"]));
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1", "source: SOURCE/team/multi:1"]));
+    workflow.pull_request("pull_request", &base, &head, false).expect(0, "planned");
+    let body = workflow.github.comments()[0].body.clone();
+    for part in [
+        "linux/amd64, linux/arm64",
+        "signed: cosign",
+        &index.digest.short(),
+        &index.digest.to_string(),
+        "to move",
+        "1 off the list: what is at the target stays there",
+        "The rest of the list, as it was: 1 to copy",
+    ] {
+        assert!(body.contains(part), "no `{part}` in:\n{body}");
+    }
+}

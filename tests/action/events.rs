@@ -1,0 +1,280 @@
+//! What each event does.
+
+use serde_json::{Value, json};
+
+use crate::stand_in::{Entry, GitHub};
+use crate::support::content::put_image;
+use crate::workflow::{LIST, Workflow, has, merge_group};
+
+fn put(workflow: &Workflow, name: &str) {
+    put_image(&workflow.source.memory, name, Some("1"), &[name.as_bytes()]);
+}
+
+fn tags(workflow: &Workflow) -> usize {
+    workflow.target.tags().len()
+}
+
+#[test]
+fn pushes_schedules_and_manual_runs_sync() {
+    for event in ["push", "schedule", "workflow_dispatch"] {
+        let workflow = Workflow::new();
+        put(&workflow, "team/app");
+        workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
+        let step = workflow.run(event, &json!({}));
+        step.expect(0, "synced");
+        assert_eq!(step.outputs["copied"], "1");
+        assert_eq!(tags(&workflow), 1, "{event}");
+        assert!(has(&workflow.workspace(), &step.outputs["report-file"]));
+        assert_eq!(workflow.github.requests().len(), 0, "there is nothing to ask GitHub");
+        workflow.run(event, &json!({})).expect(0, "noop");
+    }
+}
+
+#[test]
+fn a_plan_can_be_asked_for() {
+    for (name, value) in [("mode", "plan"), ("dry-run", "true")] {
+        let workflow = Workflow::new().input(name, Some(value));
+        put(&workflow, "team/app");
+        workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
+        workflow.run("push", &json!({})).expect(0, "planned");
+        assert_eq!(workflow.target.writes().len(), 0);
+    }
+    let workflow = Workflow::new().variable("SYNCER_DRY_RUN", "true");
+    put(&workflow, "team/app");
+    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
+    workflow.run("push", &json!({})).expect(0, "planned");
+    assert_eq!(workflow.target.writes().len(), 0);
+}
+
+/// Inputs that a caller leaves out are as those that have a default.
+#[test]
+fn inputs_that_are_not_there_have_their_defaults() {
+    let mut workflow = Workflow::new();
+    for name in ["mode", "dry-run", "comment", "comment-key", "summary", "annotations", "check-run", "debug"] {
+        workflow = workflow.input(name, None);
+    }
+    put(&workflow, "team/app");
+    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
+    let step = workflow.run("push", &json!({}));
+    step.expect(0, "synced");
+    assert!(step.summary.starts_with("## ✅ Sync: 1 copied"), "{}", step.summary);
+}
+
+/// Whatever the inputs say, a change under review is planned.
+#[test]
+fn pull_requests_and_merge_groups_only_plan() {
+    for event in ["pull_request", "pull_request_target", "merge_group"] {
+        let workflow = Workflow::new()
+            .input("mode", Some("sync"))
+            .input("allow-private-networks", Some("true"))
+            .variable("SYNCER_DRY_RUN", "false");
+        put(&workflow, "team/app");
+        put(&workflow, "team/old");
+        let base = workflow.commit(&workflow.list(&["source: SOURCE/team/old:1"]));
+        let head = workflow.commit(&workflow.list(&["source: SOURCE/team/old:1", "source: SOURCE/team/app:1"]));
+        let step = match event {
+            "merge_group" => workflow.run(event, &merge_group(&base, &head)),
+            _ => workflow.pull_request(event, &base, &head, false),
+        };
+        step.expect(0, "planned");
+        assert_eq!(step.outputs["copied"], "1", "the other entry is not this change's");
+        assert_eq!(workflow.target.writes().len(), 0, "{event}");
+        assert_eq!(workflow.source.writes().len(), 0);
+        assert_eq!(tags(&workflow), 0);
+        let comments = workflow.github.comments().len();
+        assert_eq!(comments, usize::from(event != "merge_group"));
+        assert_eq!(step.outputs["comment-url"].is_empty(), event == "merge_group");
+    }
+}
+
+#[test]
+fn an_event_that_nobody_thought_of_is_an_error() {
+    let workflow = Workflow::new();
+    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
+    for event in ["issue_comment", "workflow_run", "release", "pull_request_review"] {
+        let step = workflow.run(event, &json!({}));
+        step.expect(2, "failed");
+        let error = format!("error :: the event `{event}` is not supported");
+        assert!(step.annotations().iter().any(|it| it.starts_with(&error)), "{:?}", step.annotations());
+    }
+    assert!(workflow.source.requests().is_empty() && workflow.target.requests().is_empty());
+}
+
+#[test]
+fn a_change_that_does_not_touch_the_lists_is_done_at_once() {
+    let workflow = Workflow::new();
+    let list = workflow.list(&["source: SOURCE/team/app:1"]);
+    let base = workflow.commit(&list);
+    let head = workflow.github.commit(&[(LIST, Entry::File(list.as_bytes())), ("x", Entry::File(b"x"))]);
+    let without = workflow.github.commit(&[("x", Entry::File(b"x"))]);
+    for head in [head, without] {
+        let step = workflow.pull_request("pull_request", &base, &head, false);
+        step.expect(0, "noop");
+        assert_eq!(step.outputs["images"], "[]");
+    }
+    assert!(workflow.source.requests().is_empty() && workflow.target.requests().is_empty());
+    assert_eq!(workflow.github.comments().len(), 0);
+}
+
+#[test]
+fn a_head_that_moved_on_is_stale() {
+    let workflow = Workflow::new();
+    let base = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:2"]));
+    workflow.github.move_head(&base);
+    let step = workflow.run("pull_request", &crate::workflow::pull_request(&base, &head, false));
+    step.expect(0, "noop");
+    assert!(step.annotations()[0].starts_with("notice :: stale: "), "{:?}", step.annotations());
+    assert!(workflow.source.requests().is_empty());
+}
+
+/// What was wrong before is not this change's fault: it is said, and decides nothing.
+#[test]
+fn only_what_a_change_brings_decides() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    put(&workflow, "team/new");
+    put(&workflow, "team/conflict");
+    let at = format!("mirror/{}/team/conflict", workflow.source.host().replace(':', "_"));
+    put_image(&workflow.target.memory, &at, Some("1"), &[b"other"]);
+    let (gone, conflict) = ("source: SOURCE/team/gone:1", "source: SOURCE/team/conflict:1");
+    let base = workflow.commit(&workflow.list(&[gone, conflict]));
+    let head = workflow.commit(&workflow.list(&[gone, conflict, "source: SOURCE/team/new:1"]));
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(0, "planned");
+    let annotations = step.annotations();
+    assert!(annotations.iter().all(|it| it.starts_with("warning ")), "{annotations:?}");
+    assert_eq!(annotations.len(), 2, "{annotations:?}");
+    assert!(annotations[0].starts_with("warning external-images.yaml:2: "), "{annotations:?}");
+
+    let step = workflow.pull_request("pull_request", &workflow.commit("images: []\n"), &head, false);
+    step.expect(1, "failed");
+    assert_eq!(step.outputs["conflicts"], "1");
+    assert!(step.annotations().iter().any(|it| it.starts_with("error external-images.yaml:3: ")));
+}
+
+/// The policy is that of the base, whatever the change makes of it.
+#[test]
+fn the_policy_comes_from_the_base() {
+    let workflow = Workflow::new()
+        .input("allow-private-networks", Some("true"))
+        .input("policy-file", Some("policy.yaml"));
+    put(&workflow, "team/app");
+    let list = workflow.list(&["source: SOURCE/team/app:1"]);
+    let strict = "allowedSources: [\"quay.io/**\"]\n";
+    let base = workflow.github.commit(&[("policy.yaml", Entry::File(strict.as_bytes()))]);
+    let head = workflow.github.commit(&[
+        (LIST, Entry::File(list.as_bytes())),
+        ("policy.yaml", Entry::File(b"allowedSources: [\"**\"]\n")),
+    ]);
+    workflow.check_out("policy.yaml", "allowedSources: [\"**\"]\n");
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(3, "conflict");
+    assert!(workflow.source.requests().is_empty(), "nobody asks for what is not allowed");
+
+    // A change cannot bring the first policy either.
+    let none = workflow.github.commit(&[("x", Entry::File(b"x"))]);
+    let step = workflow.pull_request("pull_request", &none, &head, false);
+    step.expect(2, "failed");
+    assert!(step.annotations()[0].contains("policy.yaml is not in the base commit"), "{:?}", step.annotations());
+}
+
+/// What the workspace holds may be the change's own: nothing of it is read.
+#[test]
+fn nothing_of_the_workspace_is_read_for_a_review() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    put(&workflow, "team/app");
+    put(&workflow, "evil/app");
+    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/evil/app:1"]));
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
+    let step = workflow.pull_request("pull_request_target", &base, &head, true);
+    step.expect(0, "planned");
+    assert!(!workflow.source.requests().iter().any(|request| request.path.contains("evil")));
+
+    std::fs::create_dir(workflow.workspace().join("docker")).expect("a folder");
+    workflow.check_out("docker/config.json", "{}");
+    workflow.check_out("ca.pem", "x");
+    for (name, value) in [
+        ("DOCKER_CONFIG", workflow.workspace().join("docker").display().to_string()),
+        ("SYNCER_CA_FILE", "ca.pem".to_owned()),
+        ("SYNCER_TARGET_REPO_AUTH_KEY", "key.json".to_owned()),
+        ("SYNCER_TARGET_REPO_AUTH_KEY", "../workspace/key.json".to_owned()),
+    ] {
+        let mut command =
+            workflow.command("pull_request", &crate::workflow::pull_request(&base, &head, false));
+        let step = workflow.step(&command.env(name, &value).output().expect("an output"));
+        step.expect(2, "failed");
+        assert!(step.text.contains("leads into the workspace"), "{name}={value}: {}", step.text);
+    }
+}
+
+#[test]
+fn a_list_that_is_no_regular_file_is_refused() {
+    let workflow = Workflow::new();
+    let base = workflow.commit("images: []\n");
+    for (entry, says) in [
+        (Entry::Link("/etc/passwd"), "is a symbolic link, and only a regular file is read"),
+        (Entry::Submodule, "is a submodule, and only a regular file is read"),
+        (Entry::Lie(b"x", 50_000_000), "has 50000000 bytes"),
+    ] {
+        let head = workflow.github.commit(&[(LIST, entry)]);
+        let step = workflow.pull_request("pull_request_target", &base, &head, true);
+        step.expect(2, "failed");
+        assert!(step.annotations().iter().any(|it| it.contains(says)), "{:?}", step.annotations());
+    }
+}
+
+/// Where images go is not for a change of the list to say.
+#[test]
+fn a_change_does_not_decide_where_images_go() {
+    let workflow = Workflow::new()
+        .input("allow-private-networks", Some("true"))
+        .input("target-repo-prefix", None);
+    put(&workflow, "team/app");
+    let list = |prefix: &str| {
+        let list = workflow.list(&["source: SOURCE/team/app:1"]);
+        format!("targetRepoPrefix: {prefix}\n{list}")
+    };
+    let good = format!("{}/mirror/", workflow.target.host());
+    let base = workflow.commit(&format!("targetRepoPrefix: {good}\nimages: []\n"));
+    workflow.pull_request("pull_request", &base, &workflow.commit(&list(&good)), false).expect(0, "planned");
+    let evil = workflow.commit(&list("evil.example.com/x/"));
+    let step = workflow.pull_request("pull_request", &base, &evil, false);
+    step.expect(2, "failed");
+    assert!(step.annotations()[0].contains("is not where the images go"), "{:?}", step.annotations());
+    let comment = &workflow.github.comments()[0].body;
+    assert!(comment.contains("The list cannot be used") && comment.contains("external-images.yaml:1:19"), "{comment}");
+
+    // A first list has nobody else to say it.
+    let none = workflow.github.commit(&[("x", Entry::File(b"x"))]);
+    let step = workflow.pull_request("pull_request", &none, &workflow.commit(&list(&good)), false);
+    step.expect(2, "failed");
+    assert!(step.annotations()[0].contains("no target prefix is known"), "{:?}", step.annotations());
+}
+
+#[test]
+fn a_server_of_ones_own_is_spoken_to() {
+    let workflow = Workflow::with(GitHub::enterprise()).input("allow-private-networks", Some("true"));
+    put(&workflow, "team/app");
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
+    workflow.pull_request("pull_request", &base, &head, false).expect(0, "planned");
+    assert_eq!(workflow.github.comments().len(), 1);
+}
+
+#[test]
+fn an_input_that_cannot_be_meant_is_annotated() {
+    for (name, value, says) in [
+        ("mode", "live", "the input mode: "),
+        ("dry-run", "", "the input dry-run: "),
+        ("imagefile", "x", "the input imagefile: it is not known; did you mean `images-file`?"),
+        ("concurrency", "many", "the input concurrency: "),
+        ("comment-key", "a b", "comment"),
+    ] {
+        let workflow = Workflow::new().input(name, Some(value));
+        workflow.check_out(LIST, &workflow.list(&[]));
+        let step = workflow.run("push", &Value::Null);
+        step.expect(2, "failed");
+        assert!(step.annotations()[0].contains(says), "{name}: {:?}", step.annotations());
+    }
+}

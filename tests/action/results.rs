@@ -1,0 +1,124 @@
+//! Outputs, summary, annotations, check run, log.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::content::put_image;
+use crate::support::fault::Fault;
+use crate::workflow::{LIST, Workflow};
+
+fn put(workflow: &Workflow, tag: &str) {
+    put_image(&workflow.source.memory, "team/app", Some(tag), &[tag.as_bytes()]);
+}
+
+#[test]
+fn a_sync_tells_its_results_everywhere() {
+    let workflow = Workflow::new().input("check-run", Some("true"));
+    put(&workflow, "1");
+    put(&workflow, "2");
+    let at = format!("mirror/{}/team/app", workflow.source.host().replace(':', "_"));
+    put_image(&workflow.target.memory, &at, Some("2"), &[b"other"]);
+    let entries = ["source: SOURCE/team/app:1", "source: SOURCE/team/app:2", "source: SOURCE/team/app"];
+    workflow.check_out(LIST, &workflow.list(&entries));
+    let step = workflow.run("push", &json!({}));
+    step.expect(1, "failed");
+    let output = |name: &str| step.outputs[name].as_str();
+    assert_eq!((output("copied"), output("up-to-date"), output("conflicts"), output("failed")), ("1", "0", "1", "1"));
+    let images: Vec<Value> = serde_json::from_str(output("images")).expect("JSON");
+    assert_eq!(images.len(), 3);
+    let copied = images.iter().find(|image| image["outcome"] == "copied").expect("the copied one");
+    assert!(copied["target"].as_str().is_some_and(|target| target.contains("/team/app:1@sha256:")), "{copied}");
+    assert_eq!(output("plan-digest").len(), 64);
+    let report = std::fs::read_to_string(workflow.workspace().join(output("report-file"))).expect("a report");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["plan_digest"], format!("sha256:{}", output("plan-digest")));
+    assert_eq!(report["exit_code"], 1);
+    assert!(step.summary.starts_with("## ❌ Sync: 1 conflict, 1 blocked, 1 copied\n"), "{}", step.summary);
+
+    let annotations = step.annotations();
+    let is_there = |start: &str| annotations.iter().any(|it| it.starts_with(start));
+    assert!(is_there("error external-images.yaml:3: The tag `2` is at the target"), "{annotations:?}");
+    assert!(is_there("error external-images.yaml:4: source: failed to read manifest"), "{annotations:?}");
+    assert!(is_there("warning external-images.yaml:4: "), "{annotations:?}");
+
+    let runs = workflow.github.check_runs();
+    assert_eq!((runs.len(), &runs[0]["conclusion"], &runs[0]["name"]), (1, &json!("failure"), &json!("image-syncer")));
+    assert_eq!(runs[0]["head_sha"], json!("f".repeat(40)));
+    let on_lines = runs[0]["output"]["annotations"].as_array().expect("a list");
+    assert_eq!(on_lines.len(), 3);
+    assert_eq!((&on_lines[0]["path"], &on_lines[0]["start_line"]), (&json!(LIST), &json!(3)));
+
+    let commands = step.commands();
+    let groups = commands.iter().filter(|it| it.name == "group").count();
+    assert_eq!(groups, commands.iter().filter(|it| it.name == "endgroup").count());
+    assert!(groups >= 3, "a group for each image");
+}
+
+#[test]
+fn what_is_not_wanted_is_not_written() {
+    let workflow = Workflow::new().input("summary", Some("false")).input("annotations", Some("false"));
+    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/gone:1"]));
+    let step = workflow.run("push", &json!({}));
+    step.expect(1, "failed");
+    assert_eq!(step.summary, "");
+    assert_eq!(step.annotations(), Vec::<String>::new());
+    assert_eq!(workflow.github.check_runs().len(), 0);
+}
+
+#[test]
+fn more_annotations_than_github_takes_are_counted() {
+    let workflow = Workflow::new();
+    let entries: Vec<String> = (0..25).map(|number| format!("source: SOURCE/team/gone{number}:1")).collect();
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    workflow.check_out(LIST, &workflow.list(&entries));
+    let step = workflow.run("push", &json!({}));
+    let annotations = step.annotations();
+    assert_eq!(annotations.len(), 10);
+    assert!(annotations[9].contains("and 15 more errors"), "{annotations:?}");
+}
+
+#[test]
+fn mistakes_in_the_list_are_annotated_where_they_are() {
+    let workflow = Workflow::new();
+    workflow.check_out(LIST, "images:\n  - sourc: org/app:1\n  - source: org/app:1\n    tage: x\n");
+    let step = workflow.run("push", &json!({}));
+    step.expect(2, "failed");
+    let annotations = step.annotations();
+    assert_eq!(annotations.len(), 2, "{annotations:?}");
+    assert!(annotations[0].starts_with("error external-images.yaml:2: "), "{annotations:?}");
+    assert!(annotations[1].starts_with("error external-images.yaml:4: "), "{annotations:?}");
+    assert!(step.summary.contains("The list cannot be used"), "{}", step.summary);
+}
+
+/// The runner sends SIGINT and waits 7.5 seconds.
+#[test]
+fn a_cancelled_run_ends_soon_with_a_partial_summary() {
+    let workflow = Workflow::new();
+    put(&workflow, "1");
+    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
+    let slow = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = std::sync::Arc::clone(&slow);
+    workflow.source.on_request(move |parts| {
+        parts.uri.path().contains("/blobs/").then(|| {
+            seen.store(true, std::sync::atomic::Ordering::SeqCst);
+            Fault::Stall
+        })
+    });
+    let mut command = workflow.command("push", &json!({}));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a process");
+    let began = Instant::now();
+    while !slow.load(std::sync::atomic::Ordering::SeqCst) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it never came to the blobs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let cancelled = Instant::now();
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let step = workflow.step(&child.wait_with_output().expect("an output"));
+    assert!(cancelled.elapsed() < Duration::from_secs(5), "{:?}", cancelled.elapsed());
+    step.expect(130, "failed");
+    assert!(step.summary.contains("not run") || step.summary.contains("not-run"), "{}", step.summary);
+    assert!(workflow.target.tags().is_empty());
+}
