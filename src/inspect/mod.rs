@@ -252,7 +252,7 @@ impl Look<'_> {
                 self.note_platforms(source, Side::Source, root, &mut observation).await;
             }
             // What a tag moves to can be there already, under another tag.
-            observation.companions = self.companions(source, subjects, readable, is_there).await;
+            observation.companions = self.companions(source, &digest, subjects, readable, is_there).await;
         }
         observation
     }
@@ -295,7 +295,7 @@ impl Look<'_> {
             digests(self.target, repository, &root).await
         };
         observation.companions = match read.await {
-            Ok(subjects) => self.companions(source, subjects, true, true).await,
+            Ok(subjects) => self.companions(source, digest, subjects, true, true).await,
             Err(error) if self.signatures != Signatures::Skip || self.requires_platforms => {
                 Companions::Blocked(cause(Side::Target, error))
             }
@@ -306,6 +306,7 @@ impl Look<'_> {
     async fn companions(
         self,
         source: &dyn Source,
+        image: &Digest,
         subjects: Vec<Digest>,
         readable: bool,
         at_target: bool,
@@ -319,6 +320,7 @@ impl Look<'_> {
             // Where a signature decides, it is asked for and not looked up in a list.
             believes_lists: self.signatures != Signatures::Require,
             source_tag: self.entry.source.tag.as_ref().filter(|_| self.entry.source.digest.is_none()),
+            image,
             target: readable.then_some(self.target),
             target_repository: &self.entry.target.repository,
             at_target,
@@ -327,9 +329,8 @@ impl Look<'_> {
             Ok(found) => found,
             Err(cause) => return Companions::Blocked(self.named(cause)),
         };
-        let signs = |companion: &Companion| {
-            companion.kind == CompanionKind::Signature && subjects.first() == Some(&companion.subject)
-        };
+        let signs =
+            |companion: &Companion| companion.kind == CompanionKind::Signature && companion.subject == *image;
         if self.signatures == Signatures::Require && at_target && !found.iter().any(signs) {
             // The signature that the source has lost may still be where it was mirrored to.
             let there = Sides {

@@ -32,6 +32,8 @@ pub struct Sides<'a> {
     pub believes_lists: bool,
     /// A tag that the source's repository is known to have: a tag list without it is not believed.
     pub source_tag: Option<&'a Tag>,
+    /// The image itself.
+    pub image: &'a Digest,
     /// The target, unless it cannot be read.
     pub target: Option<&'a dyn Source>,
     /// The image's repository at the target.
@@ -42,7 +44,7 @@ pub struct Sides<'a> {
 
 /// All companions of `subjects`, an image and its children: nearest first.
 pub async fn companions(sides: Sides<'_>, subjects: Vec<Digest>) -> Result<Vec<Companion>, Cause> {
-    let search = Search { sides, tags: sides.tags(subjects.first()).await.map_err(at_source)? };
+    let search = Search { sides, tags: sides.tags().await.map_err(at_source)? };
     let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
     let mut found: Vec<Companion> = Vec::new();
     let mut waiting = subjects;
@@ -84,7 +86,7 @@ impl Sides<'_> {
     ///
     /// A cache lists what was asked of it before, which is the image and not its signature. So the likeliest
     /// companion is asked for all the same, and a list that does not have it although it is there is dropped.
-    async fn tags(&self, image: Option<&Digest>) -> Result<Option<HashSet<Tag>>, StoreError> {
+    async fn tags(&self) -> Result<Option<HashSet<Tag>>, StoreError> {
         if !self.believes_lists {
             return Ok(None);
         }
@@ -93,7 +95,7 @@ impl Sides<'_> {
         if self.source_tag.is_some_and(|tag| !tags.contains(tag)) {
             return Ok(None);
         }
-        let signature = image.and_then(|image| Tag::cosign(image, ".sig"));
+        let signature = Tag::cosign(self.image, ".sig");
         let Some(signature) = signature.filter(|tag| !tags.contains(tag)) else { return Ok(Some(tags)) };
         let unlisted = self.source.resolve(self.source_repository, &signature.into()).await?;
         Ok(unlisted.is_none().then_some(tags))
@@ -129,13 +131,18 @@ impl Search<'_> {
         }
         let reference = ManifestRef::Tag(tag.clone());
         let Sides { source, source_repository, target, target_repository, .. } = self.sides;
-        let Some(found) = source.resolve(source_repository, &reference).await.map_err(at_source)? else {
-            return Ok(None);
-        };
         let there = match target {
             None => None,
             Some(target) => target.manifest(target_repository, &reference).await.map_err(at_target)?,
         };
+        let found = match there {
+            // It will be read in any case.
+            None => {
+                source.manifest(source_repository, &reference).await.map(|it| it.map(|it| it.descriptor()))
+            }
+            Some(_) => source.resolve(source_repository, &reference).await,
+        };
+        let Some(found) = found.map_err(at_source)? else { return Ok(None) };
         let mut companion = Companion {
             kind,
             format: "cosign".to_owned(),

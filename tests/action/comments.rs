@@ -54,7 +54,8 @@ fn it_is_not_written_when_it_would_say_the_same() {
     lists(&workflow, &["1"]).expect(0, "planned");
     workflow.github.take_lines();
     let base = workflow.commit("images: []\n");
-    let head = workflow.commit(&format!("{}# another commit\n", workflow.list(&["source: SOURCE/team/app:1"])));
+    let head =
+        workflow.commit(&format!("{}# another commit\n", workflow.list(&["source: SOURCE/team/app:1"])));
     // The commit is another one, and so is the digest of nothing else.
     let step = workflow.pull_request("pull_request", &base, &head, false);
     step.expect(0, "planned");
@@ -117,9 +118,7 @@ fn a_comment_that_may_not_be_written_is_a_warning() {
     let workflow = workflow();
     workflow.github.on_request(|seen| {
         let here = seen.method == Method::POST && seen.path.ends_with("/comments");
-        here.then(|| {
-            told(403, &serde_json::json!({ "message": "Resource not accessible by integration" }))
-        })
+        here.then(|| told(403, &serde_json::json!({ "message": "Resource not accessible by integration" })))
     });
     let step = lists(&workflow, &["1"]);
     step.expect(0, "planned");
@@ -135,7 +134,8 @@ fn it_shows_what_a_reviewer_wants_to_know() {
     let memory = &workflow.source.memory;
     let amd64 = put_image_for(memory, "team/multi", None, "linux/amd64", &[b"a"]);
     let arm64 = put_image_for(memory, "team/multi", None, "linux/arm64", &[b"b"]);
-    let index = put_index(memory, "team/multi", Some("1"), &[(&amd64, "linux/amd64"), (&arm64, "linux/arm64")]);
+    let index =
+        put_index(memory, "team/multi", Some("1"), &[(&amd64, "linux/amd64"), (&arm64, "linux/arm64")]);
     crate::support::companions::sign(memory, "team/multi", &index);
     let base = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1", "source: SOURCE/team/app:2"]));
     let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1", "source: SOURCE/team/multi:1"]));

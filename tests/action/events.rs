@@ -50,7 +50,8 @@ fn a_plan_can_be_asked_for() {
 #[test]
 fn inputs_that_are_not_there_have_their_defaults() {
     let mut workflow = Workflow::new();
-    for name in ["mode", "dry-run", "comment", "comment-key", "summary", "annotations", "check-run", "debug"] {
+    for name in ["mode", "dry-run", "comment", "comment-key", "summary", "annotations", "check-run", "debug"]
+    {
         workflow = workflow.input(name, None);
     }
     put(&workflow, "team/app");
@@ -71,7 +72,8 @@ fn pull_requests_and_merge_groups_only_plan() {
         put(&workflow, "team/app");
         put(&workflow, "team/old");
         let base = workflow.commit(&workflow.list(&["source: SOURCE/team/old:1"]));
-        let head = workflow.commit(&workflow.list(&["source: SOURCE/team/old:1", "source: SOURCE/team/app:1"]));
+        let head =
+            workflow.commit(&workflow.list(&["source: SOURCE/team/old:1", "source: SOURCE/team/app:1"]));
         let step = match event {
             "merge_group" => workflow.run(event, &merge_group(&base, &head)),
             _ => workflow.pull_request(event, &base, &head, false),
@@ -175,7 +177,11 @@ fn the_policy_comes_from_the_base() {
     let none = workflow.github.commit(&[("x", Entry::File(b"x"))]);
     let step = workflow.pull_request("pull_request", &none, &head, false);
     step.expect(2, "failed");
-    assert!(step.annotations()[0].contains("policy.yaml is not in the base commit"), "{:?}", step.annotations());
+    assert!(
+        step.annotations()[0].contains("policy.yaml is not in the base commit"),
+        "{:?}",
+        step.annotations()
+    );
 }
 
 /// What the workspace holds may be the change's own: nothing of it is read.
@@ -227,9 +233,8 @@ fn a_list_that_is_no_regular_file_is_refused() {
 /// Where images go is not for a change of the list to say.
 #[test]
 fn a_change_does_not_decide_where_images_go() {
-    let workflow = Workflow::new()
-        .input("allow-private-networks", Some("true"))
-        .input("target-repo-prefix", None);
+    let workflow =
+        Workflow::new().input("allow-private-networks", Some("true")).input("target-repo-prefix", None);
     put(&workflow, "team/app");
     let list = |prefix: &str| {
         let list = workflow.list(&["source: SOURCE/team/app:1"]);
@@ -243,7 +248,10 @@ fn a_change_does_not_decide_where_images_go() {
     step.expect(2, "failed");
     assert!(step.annotations()[0].contains("is not where the images go"), "{:?}", step.annotations());
     let comment = &workflow.github.comments()[0].body;
-    assert!(comment.contains("The list cannot be used") && comment.contains("external-images.yaml:1:19"), "{comment}");
+    assert!(
+        comment.contains("The list cannot be used") && comment.contains("external-images.yaml:1:19"),
+        "{comment}"
+    );
 
     // A first list has nobody else to say it.
     let none = workflow.github.commit(&[("x", Entry::File(b"x"))]);

@@ -25,11 +25,17 @@ fn a_sync_tells_its_results_everywhere() {
     let step = workflow.run("push", &json!({}));
     step.expect(1, "failed");
     let output = |name: &str| step.outputs[name].as_str();
-    assert_eq!((output("copied"), output("up-to-date"), output("conflicts"), output("failed")), ("1", "0", "1", "1"));
+    assert_eq!(
+        (output("copied"), output("up-to-date"), output("conflicts"), output("failed")),
+        ("1", "0", "1", "1")
+    );
     let images: Vec<Value> = serde_json::from_str(output("images")).expect("JSON");
     assert_eq!(images.len(), 3);
     let copied = images.iter().find(|image| image["outcome"] == "copied").expect("the copied one");
-    assert!(copied["target"].as_str().is_some_and(|target| target.contains("/team/app:1@sha256:")), "{copied}");
+    assert!(
+        copied["target"].as_str().is_some_and(|target| target.contains("/team/app:1@sha256:")),
+        "{copied}"
+    );
     assert_eq!(output("plan-digest").len(), 64);
     let report = std::fs::read_to_string(workflow.workspace().join(output("report-file"))).expect("a report");
     let report: Value = serde_json::from_str(&report).expect("JSON");
@@ -44,7 +50,10 @@ fn a_sync_tells_its_results_everywhere() {
     assert!(is_there("warning external-images.yaml:4: "), "{annotations:?}");
 
     let runs = workflow.github.check_runs();
-    assert_eq!((runs.len(), &runs[0]["conclusion"], &runs[0]["name"]), (1, &json!("failure"), &json!("image-syncer")));
+    assert_eq!(
+        (runs.len(), &runs[0]["conclusion"], &runs[0]["name"]),
+        (1, &json!("failure"), &json!("image-syncer"))
+    );
     assert_eq!(runs[0]["head_sha"], json!("f".repeat(40)));
     let on_lines = runs[0]["output"]["annotations"].as_array().expect("a list");
     assert_eq!(on_lines.len(), 3);

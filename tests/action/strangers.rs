@@ -120,7 +120,9 @@ fn foreign_text_commands_nothing() {
     }
 
     // A list that is not in order is quoted.
-    let head = workflow.commit("images:\n  - \"::error::x\": \"##[warning]y\"\n  - source: \"@team\\n::stop-commands::z\"\n");
+    let head = workflow.commit(
+        "images:\n  - \"::error::x\": \"##[warning]y\"\n  - source: \"@team\\n::stop-commands::z\"\n",
+    );
     let step = workflow.pull_request("pull_request_target", &base, &head, true);
     step.expect(2, "failed");
     let names: Vec<String> = step.commands().into_iter().map(|it| it.name).collect();
@@ -144,7 +146,8 @@ fn secrets_are_told_to_nobody() {
     for input in ["target-repo-auth-key", "access-token"] {
         let secret = if input == "access-token" { "ya29.very-secret-token" } else { &key };
         let workflow = Workflow::between(GitHub::start(), TestRegistry::start(), guarded());
-        let workflow = workflow.input(input, Some(secret)).input("debug", Some("true")).input("check-run", Some("true"));
+        let workflow =
+            workflow.input(input, Some(secret)).input("debug", Some("true")).input("check-run", Some("true"));
         put_image(&workflow.source.memory, "team/app", Some("1"), &[b"one"]);
         // A target that says back what it was told.
         workflow.target.on_request(|parts| {
@@ -165,7 +168,8 @@ fn secrets_are_told_to_nobody() {
         let report = std::fs::read_to_string(report).expect("a report");
         let check_runs = serde_json::Value::from(workflow.github.check_runs()).to_string();
         let outputs = format!("{:?}", step.outputs);
-        let elsewhere: String = workflow.source.requests().iter().map(|it| format!("{} {:?}", it.line(), it.headers)).collect();
+        let elsewhere: String =
+            workflow.source.requests().iter().map(|it| format!("{} {:?}", it.line(), it.headers)).collect();
         let secrets = [
             secret.to_owned(),
             BASE64.encode(secret),

@@ -63,7 +63,8 @@ impl Workflow {
         ];
         let mut inputs: BTreeMap<String, String> =
             defaults.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        for name in ["images-file", "target-repo-auth-key", "access-token", "policy-file", "on-tag-conflict"] {
+        for name in ["images-file", "target-repo-auth-key", "access-token", "policy-file", "on-tag-conflict"]
+        {
             inputs.insert(name.to_owned(), String::new());
         }
         inputs.insert("target-repo-prefix".to_owned(), format!("{}/mirror/", target.host()));
@@ -96,7 +97,9 @@ impl Workflow {
     /// A list of images, `SOURCE` and `TARGET` being the registries.
     pub(crate) fn list(&self, entries: &[&str]) -> String {
         let entries: String = entries.iter().map(|entry| format!("  - {entry}\n")).collect();
-        format!("images:\n{entries}").replace("SOURCE", &self.source.host()).replace("TARGET", &self.target.host())
+        format!("images:\n{entries}")
+            .replace("SOURCE", &self.source.host())
+            .replace("TARGET", &self.target.host())
     }
 
     /// Puts a file into the workspace, as a checkout would.
