@@ -74,7 +74,7 @@ fn private_addresses_are_not_reached_for_a_review() {
         let step = workflow.pull_request("pull_request_target", &base, &head, fork);
         step.expect(1, "failed");
         assert_eq!(step.outputs["failed"], "4");
-        assert_eq!(step.text.matches("allow-private-networks").count() >= 4, true, "{}", step.text);
+        assert!(step.text.matches("allow-private-networks").count() >= 4, "{}", step.text);
         assert_eq!(workflow.source.requests().len(), 0);
     }
 }
@@ -168,8 +168,13 @@ fn secrets_are_told_to_nobody() {
         let report = std::fs::read_to_string(report).expect("a report");
         let check_runs = serde_json::Value::from(workflow.github.check_runs()).to_string();
         let outputs = format!("{:?}", step.outputs);
-        let elsewhere: String =
-            workflow.source.requests().iter().map(|it| format!("{} {:?}", it.line(), it.headers)).collect();
+        let elsewhere = workflow
+            .source
+            .requests()
+            .iter()
+            .map(|it| format!("{} {:?}", it.line(), it.headers))
+            .collect::<Vec<_>>()
+            .concat();
         let secrets = [
             secret.to_owned(),
             BASE64.encode(secret),

@@ -96,8 +96,11 @@ impl Workflow {
 
     /// A list of images, `SOURCE` and `TARGET` being the registries.
     pub(crate) fn list(&self, entries: &[&str]) -> String {
-        let entries: String = entries.iter().map(|entry| format!("  - {entry}\n")).collect();
-        format!("images:\n{entries}")
+        if entries.is_empty() {
+            return "images: []\n".to_owned();
+        }
+        let entries: Vec<String> = entries.iter().map(|entry| format!("  - {entry}\n")).collect();
+        format!("images:\n{}", entries.concat())
             .replace("SOURCE", &self.source.host())
             .replace("TARGET", &self.target.host())
     }

@@ -17,7 +17,7 @@ use crate::command::{Surroundings, UsageError};
 use crate::config::Changes;
 use crate::console::show_progress;
 use crate::event::Events;
-use crate::github::api::Settings;
+use crate::github::api::{Settings, StickyKey};
 use crate::github::{Api, CommitId, Event, Runner, Token};
 use crate::report::{Link, Mode, Report};
 use intake::{Intake, Refusal};
@@ -103,6 +103,10 @@ impl Situation {
             ActionMode::Plan => Mode::Plan,
             ActionMode::Auto | ActionMode::Sync => Mode::Sync,
         };
+        options
+            .comment_key
+            .parse::<StickyKey>()
+            .map_err(|error| format!("the input comment-key: {error}"))?;
         let review = Review::of(&event, &runner);
         let mode = if review.is_some() { Mode::Plan } else { asked };
         let api = match &options.github_token {
