@@ -284,11 +284,13 @@ fn no_file_is_too_long() {
 }
 
 /// The lint of the manifest holds for all that Cargo builds, and what is forbidden cannot be allowed again.
-/// ARCHITECTURE.md names tests, in words of four parts or more, that hold what it says.
+/// ARCHITECTURE.md and SECURITY.md name tests, in words of four parts or more, that hold what they say.
 #[test]
 fn the_tests_that_the_architecture_names_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let text = ["ARCHITECTURE.md", "SECURITY.md"]
+        .map(|name| fs::read_to_string(root.join(name)).expect(name))
+        .concat();
     let mut files = Vec::new();
     for folder in ["src", "tests"] {
         collect(&root.join(folder), &mut files);

@@ -291,7 +291,17 @@ fn http_client(
     })
 }
 
-/// A remote that can only be read.
+/// A remote that can only be read. What writes does not take it:
+///
+/// ```compile_fail,E0277
+/// use image_syncer::registry::{ReadOnly, Remote};
+/// use image_syncer::store::Target;
+///
+/// fn write(_: &dyn Target) {}
+/// fn plan(target: &Remote<ReadOnly>) {
+///     write(target);
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ReadOnly;
 

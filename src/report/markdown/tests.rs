@@ -111,10 +111,28 @@ fn tags(html: &str) -> Vec<&str> {
         .collect()
 }
 
+/// All that becomes Markdown, with `text` wherever text from outside can be.
+fn views(text: &str) -> [String; 3] {
+    let mut changed = with_hostile(text);
+    let entries = vec![crate::config::Change::Added, crate::config::Change::Unchanged];
+    changed.changes = Some(crate::config::Changes { entries, removed: vec![] });
+    let fault = |location| Fault { location, message: text.to_owned() };
+    let place = crate::config::Location { file: text.into(), line: 1, column: 1 };
+    [
+        with_hostile(text).markdown(usize::MAX),
+        changed.comment(60_000),
+        faults(text, &[fault(None), fault(Some(place))], usize::MAX),
+    ]
+}
+
 fn assert_inert(text: &str) {
-    let markdown = with_hostile(text).markdown(usize::MAX);
-    let tame = with_hostile("tame").markdown(usize::MAX);
-    let (html, expected) = (html(&markdown), html(&tame));
+    for (markdown, tame) in views(text).iter().zip(&views("tame")) {
+        assert_as_tame(markdown, tame);
+    }
+}
+
+fn assert_as_tame(markdown: &str, tame: &str) {
+    let (html, expected) = (html(markdown), html(tame));
     // The same elements as with a harmless text, but for code: no links, images, scripts, cells, lists, comments.
     let structure = |html: &str| -> Vec<String> {
         let skeleton = tags(html).into_iter().filter(|tag| !matches!(*tag, "code" | "/code"));
