@@ -128,3 +128,12 @@ fn sources_can_be_asked_without_credentials() {
     assert!(private.source.count(&Method::GET, "/v2/") > 0);
     assert!(!with_credentials(&private.source));
 }
+
+/// An operator's pull-through cache may be where it likes; what else a list names may not.
+#[test]
+fn an_endpoint_is_the_operators_choice() {
+    let mut story = guarded(TestRegistry::start(), TestRegistry::start());
+    let url = story.source.url().parse().expect("a URL");
+    story.settings.endpoints.insert("cached.example.com".parse().expect("a registry"), url);
+    story.entry("source: cached.example.com/team/app:1").plan().expect(&["copy"]);
+}

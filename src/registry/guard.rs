@@ -20,7 +20,7 @@ pub enum Reach {
     /// All.
     #[default]
     Anywhere,
-    /// Those of the public Internet; and the registry that images go to, which the operator chose. The proxy
+    /// Those of the public Internet; and what the operator chose: the registry that images go to, and endpoints. The proxy
     /// of the environment is not used: it would resolve names by itself, to whatever it likes.
     Public,
     /// As [`Reach::Public`], as far as addresses are written out; what names stand for is left to the proxy.

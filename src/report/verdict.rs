@@ -20,6 +20,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What a run says that was ended before its time.
+    #[must_use]
+    pub const fn of_interruption(how: Interruption) -> Self {
+        match how {
+            Interruption::Interrupt => Self::Interrupted,
+            Interruption::Terminate => Self::Terminated,
+            Interruption::TimeLimit => Self::Failed,
+        }
+    }
+
     /// The exit code. 4 is kept for runs that put something off, which none does yet.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
@@ -38,12 +48,7 @@ impl Report {
     /// The strongest of what the run and each entry say.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let run = match self.run.interruption {
-            Some(Interruption::Interrupt) => Verdict::Interrupted,
-            Some(Interruption::Terminate) => Verdict::Terminated,
-            Some(Interruption::TimeLimit) => Verdict::Failed,
-            None => Verdict::Done,
-        };
+        let run = self.run.interruption.map_or(Verdict::Done, Verdict::of_interruption);
         let of_entry = |entry: super::Entry<'_>| match entry.status() {
             _ if !entry.is_of_this_change() => Verdict::Done,
             Status::Blocked | Status::Failed if entry.violates_policy() => Verdict::Conflict,

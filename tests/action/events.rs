@@ -286,3 +286,32 @@ fn an_input_that_cannot_be_meant_is_annotated() {
         assert!(step.annotations()[0].contains(says), "{name}: {:?}", step.annotations());
     }
 }
+
+/// What the plan said of a pull request stands when it is merged, and when it moved on.
+#[test]
+fn a_pull_request_that_is_closed_is_left_as_it_is() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    put(&workflow, "team/app");
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
+    workflow.pull_request("pull_request", &base, &head, false).expect(0, "planned");
+    let before = workflow.github.comments();
+    let mut payload = crate::workflow::pull_request(&base, &head, false);
+    payload["action"] = json!("closed");
+    workflow.run("pull_request", &payload).expect(0, "noop");
+    workflow.github.move_head(&base);
+    workflow.run("pull_request", &crate::workflow::pull_request(&base, &head, false)).expect(0, "noop");
+    assert_eq!(workflow.github.comments(), before);
+}
+
+#[test]
+fn a_list_that_was_not_checked_out_is_asked_for() {
+    let workflow = Workflow::new();
+    let step = workflow.run("push", &json!({}));
+    step.expect(2, "failed");
+    let annotations = step.annotations();
+    assert!(
+        annotations.iter().any(|it| it.starts_with("notice ") && it.contains("checks them out")),
+        "{annotations:?}"
+    );
+}

@@ -131,3 +131,33 @@ fn a_cancelled_run_ends_soon_with_a_partial_summary() {
     assert!(step.summary.contains("not run") || step.summary.contains("not-run"), "{}", step.summary);
     assert!(workflow.target.tags().is_empty());
 }
+
+/// Also before there is anything to do: the first process of a container has to listen.
+#[test]
+fn a_run_that_waits_for_github_can_be_cancelled() {
+    let workflow = Workflow::new();
+    let (base, head) =
+        (workflow.commit("images: []\n"), workflow.commit(&workflow.list(&["source: SOURCE/x:1"])));
+    workflow.github.move_head(&head);
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = std::sync::Arc::clone(&asked);
+    workflow.github.on_request(move |_| {
+        seen.store(true, std::sync::atomic::Ordering::SeqCst);
+        std::thread::sleep(Duration::from_secs(3));
+        None
+    });
+    let mut command = workflow.command("pull_request", &crate::workflow::pull_request(&base, &head, false));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a process");
+    let began = Instant::now();
+    while !asked.load(std::sync::atomic::Ordering::SeqCst) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it never asked");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let cancelled = Instant::now();
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let step = workflow.step(&child.wait_with_output().expect("an output"));
+    assert!(cancelled.elapsed() < Duration::from_secs(5), "{:?}", cancelled.elapsed());
+    step.expect(130, "failed");
+    assert!(step.summary.contains("The run was interrupted"), "{}", step.summary);
+}

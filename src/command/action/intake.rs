@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use futures::future::try_join_all;
 
 use super::review::Review;
-use super::{Situation, log};
+use super::{Situation, is_in_workspace, log};
 use crate::cli::{ActionOptions, RunOptions};
 use crate::command::options::{assemble, job, prefix_sources, signatures};
 use crate::command::sync::Job;
@@ -23,8 +23,25 @@ use crate::registry::Reach;
 pub(super) enum Intake {
     /// This, and what the change under review brings.
     Job(Box<Job>, Option<Changes>),
-    /// Nothing, and why.
-    Nothing(String),
+    /// Nothing.
+    Nothing(Nothing),
+}
+
+/// Why there is nothing to do.
+pub(super) enum Nothing {
+    /// The change does not bring anything.
+    NoChange(&'static str),
+    /// Somebody else tells, or told, what there is to say of the pull request.
+    NotOurs(&'static str),
+}
+
+impl Nothing {
+    /// The reason, in words.
+    pub(super) const fn why(&self) -> &'static str {
+        match self {
+            Self::NoChange(why) | Self::NotOurs(why) => why,
+        }
+    }
 }
 
 /// Why there is nothing to run.
@@ -85,11 +102,11 @@ struct Versions {
 impl Reader<'_> {
     async fn read(&self) -> Result<Intake, Refusal> {
         if self.review.closed {
-            return Ok(Intake::Nothing("the pull request is closed".to_owned()));
+            return Ok(Intake::Nothing(Nothing::NotOurs("the pull request is closed")));
         }
         if self.is_stale().await? {
-            let message = "stale: the pull request has a newer commit, which has a run of its own";
-            return Ok(Intake::Nothing(message.to_owned()));
+            let why = "stale: the pull request has a newer commit, which has a run of its own";
+            return Ok(Intake::Nothing(Nothing::NotOurs(why)));
         }
         let lists = try_join_all(self.options.run.images_files.iter().map(|path| self.list(path))).await?;
         if lists.iter().all(|list| list.head == list.base) {
@@ -97,10 +114,10 @@ impl Reader<'_> {
                 let names = lists.iter().map(|list| list.name.as_str()).collect::<Vec<_>>().join(", ");
                 log::warn(&format!("neither the head nor the base commit has {names}: is the path right?"));
             }
-            return Ok(Intake::Nothing("the change does not touch the lists".to_owned()));
+            return Ok(Intake::Nothing(Nothing::NoChange("the change does not touch the lists")));
         }
         if lists.iter().all(|list| list.head.is_none()) {
-            return Ok(Intake::Nothing("the change takes the lists away".to_owned()));
+            return Ok(Intake::Nothing(Nothing::NoChange("the change takes the lists away")));
         }
         self.refuse_the_workspace()?;
         let run = &self.options.run;
@@ -215,7 +232,8 @@ impl Reader<'_> {
             ("DOCKER_CONFIG", &self.surroundings.docker_config),
         ];
         for (what, path) in named {
-            if path.as_deref().is_some_and(|path| self.is_in_workspace(path)) {
+            let runner = &self.situation.runner;
+            if path.as_deref().is_some_and(|path| is_in_workspace(runner, path)) {
                 let message = format!(
                     "{what} leads into the workspace, of which nothing is read for a pull request: whoever wrote it \
                      may have written that too; keep the file elsewhere, such as in RUNNER_TEMP"
@@ -224,15 +242,6 @@ impl Reader<'_> {
             }
         }
         Ok(())
-    }
-
-    /// By what is there, where it is: a link or `..` leads where it leads.
-    fn is_in_workspace(&self, path: &Path) -> bool {
-        let workspace = &self.situation.runner.workspace;
-        let whole = workspace.join(path);
-        let real = std::fs::canonicalize(&whole).unwrap_or_else(|_| whole.clone());
-        let root = std::fs::canonicalize(workspace).unwrap_or_else(|_| workspace.clone());
-        whole.starts_with(workspace) || real.starts_with(root)
     }
 }
 

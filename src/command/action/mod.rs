@@ -9,7 +9,11 @@ mod log;
 mod publish;
 mod review;
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use futures::FutureExt as _;
 
 use super::{USAGE, surroundings};
 use crate::cli::{ActionMode, ActionOptions, SECRETS};
@@ -28,12 +32,13 @@ use review::Review;
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Has GitHub hide the secrets among the variables, before anything else is printed.
-pub fn hide_secrets(variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>) {
+pub fn hide_secrets(variables: impl IntoIterator<Item = (OsString, OsString)>) {
     let secrets = variables.into_iter().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
         SECRETS.contains(&name.as_str()).then(|| value.into_string().ok()).flatten()
     });
-    for secret in secrets {
+    // A key can be given by its file's name, which is none.
+    for secret in secrets.filter(|secret| !Path::new(secret).is_file()) {
         log::hide(&secret);
     }
 }
@@ -67,15 +72,17 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
     let debug = options.run.log.debug || situation.runner.is_debug;
     surroundings.start_log_to(debug, log::writer);
     let publisher = Publisher { options, situation: &situation };
-    let intake = match intake::read(options, surroundings, &situation).await {
-        Ok(intake) => intake,
-        Err(refusal) => return publisher.refused(&refusal).await,
+    // The first process of a container has to listen, or signals are nothing to it.
+    let stop = surroundings::stop(Some(options.run.timeout)).shared();
+    let intake = tokio::select! {
+        intake = intake::read(options, surroundings, &situation) => intake,
+        how = stop.clone() => return publisher.interrupted(how).await,
     };
     let (job, changes) = match intake {
-        Intake::Job(job, changes) => (*job, changes),
-        Intake::Nothing(why) => return publisher.nothing(&why).await,
+        Ok(Intake::Job(job, changes)) => (*job, changes),
+        Ok(Intake::Nothing(nothing)) => return publisher.nothing(&nothing).await,
+        Err(refusal) => return publisher.refused(&refusal).await,
     };
-    let stop = surroundings::stop(Some(options.run.timeout));
     let (events, receiver) = Events::channel();
     let progress =
         show_progress(crate::console::Progress::Auto, log::screen(surroundings), receiver, events.meter());
@@ -91,6 +98,14 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
         }
         Err(error) => publisher.refused(&Refusal::Usage(UsageError::Option(error.to_string()))).await,
     }
+}
+
+/// Whether a path leads into the workspace, by what is there: a link or `..` leads where it leads.
+fn is_in_workspace(runner: &Runner, path: &Path) -> bool {
+    let whole = runner.workspace.join(path);
+    let real = std::fs::canonicalize(&whole).unwrap_or_else(|_| whole.clone());
+    let root = std::fs::canonicalize(&runner.workspace).unwrap_or_else(|_| runner.workspace.clone());
+    whole.starts_with(&runner.workspace) || real.starts_with(root)
 }
 
 impl Situation {
@@ -116,7 +131,8 @@ impl Situation {
                     Token::new(token.expose()).map_err(|error| format!("the input github-token: {error}"))?;
                 let (rest, graphql) = (runner.api_url.clone(), runner.graphql_url.clone());
                 let mut settings = Settings::new(rest, graphql, token);
-                if let (Some(path), None) = (&options.run.ca_file, &review) {
+                let trusted = |path: &&PathBuf| review.is_none() || !is_in_workspace(&runner, path);
+                if let Some(path) = options.run.ca_file.as_ref().filter(trusted) {
                     settings.extra_roots.extend(std::fs::read(path));
                 }
                 Some(Api::new(settings).map_err(|error| error.to_string())?)

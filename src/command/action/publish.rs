@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::intake::Refusal;
+use super::intake::{Nothing, Refusal};
 use super::{LAST_WORDS, Situation, log};
 use crate::cli::{ActionOptions, CommentWhen};
 use crate::command::options::{SUMMARY_LIMIT, replace};
@@ -14,7 +14,7 @@ use crate::github::annotation::within_budget;
 use crate::github::api::{ApiError, CheckRun, Conclusion, StickyKey};
 use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
 use crate::github::{Annotation, Level, Place};
-use crate::report::{Mode, Report, Status, Verdict, Weight, faults};
+use crate::report::{Interruption, Mode, Report, Status, Verdict, Weight, faults};
 
 /// A comment of at most so many bytes, and so of no more characters; the marker comes on top of it.
 const COMMENT_LIMIT: usize = 59_800;
@@ -54,6 +54,8 @@ struct Told<'a> {
     conclusion: Conclusion,
     /// Whether a comment is worth writing where none is.
     worth: Worth,
+    /// Whether the comment is for this run to write at all.
+    comments: bool,
     /// Further outputs.
     outputs: Vec<(&'static str, String)>,
     interrupted: bool,
@@ -125,6 +127,7 @@ impl Publisher<'_> {
                 _ => Worth::Trouble,
             },
             outputs,
+            comments: true,
             interrupted: report.run.interruption.is_some(),
         };
         self.tell(told).await;
@@ -152,6 +155,15 @@ impl Publisher<'_> {
         for fault in &list {
             log::say(&fault.to_string());
         }
+        let is_about_files = matches!(refusal, Refusal::Usage(UsageError::Lists(_) | UsageError::Policy(_)));
+        if self.situation.review.is_none()
+            && is_about_files
+            && list.iter().any(|fault| fault.location.is_none())
+        {
+            log::notice(
+                "lists and policy are read from the workspace: is there a step before this one that checks them out?",
+            );
+        }
         let annotations = list.iter().map(|fault| Annotation {
             level: Level::Error,
             title: Some(title.to_owned()),
@@ -170,32 +182,54 @@ impl Publisher<'_> {
             conclusion: Conclusion::Failure,
             worth: Worth::Trouble,
             outputs: Vec::new(),
+            comments: true,
             interrupted: false,
         };
         self.tell(told).await;
         code
     }
 
+    /// Tells that the run was stopped before it began, and gives the exit code.
+    pub(super) async fn interrupted(&self, how: Interruption) -> u8 {
+        let text = format!("## ❌ {}\n\nNothing was looked at yet.\n", how.sentence());
+        log::error(how.sentence());
+        let told = Told {
+            result: "failed",
+            summary: &|_| text.clone(),
+            comment: text.clone(),
+            annotations: Vec::new(),
+            title: how.sentence().to_owned(),
+            conclusion: Conclusion::Cancelled,
+            worth: Worth::Trouble,
+            comments: false,
+            outputs: Vec::new(),
+            interrupted: true,
+        };
+        self.tell(told).await;
+        Verdict::of_interruption(how).exit_code()
+    }
+
     /// Tells that there was nothing to do, and why.
-    pub(super) async fn nothing(&self, why: &str) -> u8 {
+    pub(super) async fn nothing(&self, nothing: &Nothing) -> u8 {
+        let why = nothing.why();
         log::notice(why);
         let text = format!("## ✅ Nothing to sync\n\nThis was not looked at any further: {why}.\n");
         let zero =
             ["copied", "up-to-date", "conflicts", "failed", "bytes"].map(|name| (name, "0".to_owned()));
         let mut outputs = Vec::from(zero);
         outputs.push(("images", "[]".to_owned()));
-        let stale = why.starts_with("stale");
+        let is_ours = matches!(nothing, Nothing::NoChange(_));
         let told = Told {
             result: "noop",
             summary: &|_| text.clone(),
             comment: text.clone(),
             annotations: Vec::new(),
             title: "Nothing to sync".to_owned(),
-            conclusion: if stale { Conclusion::Neutral } else { Conclusion::Success },
+            conclusion: if is_ours { Conclusion::Success } else { Conclusion::Neutral },
             worth: Worth::Nothing,
             outputs,
-            // What a newer run says of the pull request is not to be overwritten.
-            interrupted: stale,
+            comments: is_ours,
+            interrupted: false,
         };
         self.tell(told).await;
         0
@@ -217,10 +251,10 @@ impl Publisher<'_> {
                 log::warn(&format!("the summary is not written: {error}"));
             }
         }
-        let comment_url = if told.interrupted {
+        // Whoever waits for an interrupted run to end has waited long enough.
+        let comment_url = if told.interrupted || !told.comments {
             None
         } else {
-            // Whoever waits for the run to end has waited long enough.
             self.comment(&told).await.unwrap_or_else(|error| {
                 log::warn(&format!("{error}; the summary has everything"));
                 None
