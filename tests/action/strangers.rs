@@ -94,7 +94,7 @@ fn a_fork_is_not_planned_behind_a_proxy() {
 /// Whatever a list or a registry says, the runner finds only the commands that are ours.
 #[test]
 fn foreign_text_commands_nothing() {
-    const EVIL: &str = "x\r\n::set-output name=result::synced\n::add-mask::e\n##[error]y\u{200b}::error::z \
+    const EVIL: &str = "x\r\n::set-output name=result::synced\n::add-mask::e\n##[add-path]y\u{200b}::save-state::z \
                         @octo-org/team <img src=x> [l](http://x.example) <!-- image-syncer:image-syncer -->";
     let workflow = Workflow::new().input("allow-private-networks", Some("true")).input("debug", Some("true"));
     workflow.source.on_request(|parts| {
@@ -121,7 +121,7 @@ fn foreign_text_commands_nothing() {
 
     // A list that is not in order is quoted.
     let head = workflow.commit(
-        "images:\n  - \"::error::x\": \"##[warning]y\"\n  - source: \"@team\\n::stop-commands::z\"\n",
+        "images:\n  - \"::add-path::x\": \"##[set-env name=a]y\"\n  - source: \"@team\\n::stop-commands::z\"\n",
     );
     let step = workflow.pull_request("pull_request_target", &base, &head, true);
     step.expect(2, "failed");
@@ -145,19 +145,29 @@ fn secrets_are_told_to_nobody() {
     let key = key.to_string();
     for input in ["target-repo-auth-key", "access-token"] {
         let secret = if input == "access-token" { "ya29.very-secret-token" } else { &key };
-        let workflow = Workflow::between(GitHub::start(), TestRegistry::start(), guarded());
-        let workflow =
-            workflow.input(input, Some(secret)).input("debug", Some("true")).input("check-run", Some("true"));
+        let workflow = Workflow::new()
+            .input(input, Some(secret))
+            .input("debug", Some("true"))
+            .input("check-run", Some("true"));
         put_image(&workflow.source.memory, "team/app", Some("1"), &[b"one"]);
         // A target that says back what it was told.
         workflow.target.on_request(|parts| {
-            let said = parts.headers.get("authorization").and_then(|it| it.to_str().ok()).unwrap_or_default();
+            if parts.method == Method::HEAD {
+                // The answer to one has nothing to say.
+                return None;
+            }
+            let Some(said) = parts.headers.get("authorization") else {
+                let challenge = [("www-authenticate", "Basic realm=\"here\"")];
+                return Some(Fault::status_with(401, "UNAUTHORIZED", &challenge));
+            };
+            let said = said.to_str().unwrap_or_default();
             let body = json!({ "errors": [{ "code": "DENIED", "message": format!("not with {said}") }] });
-            (!said.is_empty()).then(|| Fault::body(403, "application/json", body.to_string()))
+            Some(Fault::body(403, "application/json", body.to_string()))
         });
         workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
         let step = workflow.run("push", &json!({}));
         assert_eq!(step.outputs["result"], "failed", "{}", step.text);
+        assert!(step.text.contains("not with"), "the target saw it: {}", step.text);
         let masked: Vec<String> =
             step.commands().into_iter().filter(|it| it.name == "add-mask").map(|it| it.data).collect();
         for it in [secret.to_owned(), BASE64.encode(secret), TOKEN.to_owned(), BASE64.encode(TOKEN)] {
