@@ -98,7 +98,7 @@ fn foreign_text_commands_nothing() {
                         @octo-org/team <img src=x> [l](http://x.example) <!-- image-syncer:image-syncer -->";
     let workflow = Workflow::new().input("allow-private-networks", Some("true")).input("debug", Some("true"));
     workflow.source.on_request(|parts| {
-        let body = json!({ "errors": [{ "code": EVIL, "message": EVIL }] }).to_string();
+        let body = json!({ "errors": [{ "code": "X", "message": EVIL }] }).to_string();
         parts.uri.path().contains("/manifests/").then(|| Fault::body(400, "application/json", body))
     });
     let base = workflow.commit("images: []\n");
