@@ -66,8 +66,9 @@ class Companions:
 class Client:
     """Requests to one registry over plain HTTP; usable from several threads."""
 
-    def __init__(self, host, timeout=120):
+    def __init__(self, host, timeout=120, authorization=None):
         self.host = host
+        self._always = {"Authorization": authorization} if authorization else {}
         self._timeout = timeout
         self._local = threading.local()
 
@@ -85,7 +86,7 @@ class Client:
                 connection = http.client.HTTPConnection(self.host, timeout=self._timeout)
                 self._local.connection = connection
             try:
-                connection.request(method, path, body=body, headers=headers or {})
+                connection.request(method, path, body=body, headers={**self._always, **(headers or {})})
                 answer = connection.getresponse()
                 return Answer(answer.status, answer.headers, answer.read())
             except (http.client.HTTPException, OSError):

@@ -24,6 +24,7 @@ class Request:
     method: str
     path: str
     status: int
+    authorized: bool = False
 
 
 @dataclass
@@ -149,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._drop()
         finally:
-            proxy.note(Request(self.command, self.path, status))
+            proxy.note(Request(self.command, self.path, status, "Authorization" in self.headers))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any
 

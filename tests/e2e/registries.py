@@ -10,6 +10,7 @@ Three peers take part:
 Our own `serve` is the fourth.
 """
 
+import base64
 import http.client
 import json
 import shutil
@@ -27,6 +28,8 @@ class Registry:
     kind = ""
     # Whether its lists of referrers tell the artifact types that the manifests state.
     tells_artifact_types = True
+    # What a request needs to be answered.
+    authorization = None
 
     def __init__(self, workplace):
         self._workplace = workplace
@@ -43,7 +46,7 @@ class Registry:
                 workplace.stop(self._process)
                 if attempt == 2:
                     raise
-        self.client = Client(self.host)
+        self.client = Client(self.host, authorization=self.authorization)
 
     def _arguments(self):
         raise NotImplementedError
@@ -54,7 +57,7 @@ class Registry:
             connection = http.client.HTTPConnection(self.host, timeout=2)
             try:
                 connection.request("GET", "/v2/")
-                if connection.getresponse().status == 200:
+                if connection.getresponse().status == (401 if self.authorization else 200):
                     return
             except OSError:
                 pass
@@ -97,11 +100,37 @@ class DockerRegistry(Registry):
             },
             "http": {"addr": self.host, "secret": "not a secret: it only signs upload states"},
             "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
+            **self._access(),
         }
         # JSON is YAML.
         configuration = self.folder.with_suffix(".yml")
         configuration.write_text(json.dumps(settings, indent=2))
         return ["docker-registry", "serve", configuration]
+
+    def _access(self):
+        return {}
+
+
+class GuardedDockerRegistry(DockerRegistry):
+    """The same behind a password, for reading too."""
+
+    kind = "docker-registry-with-password"
+    user = "robot"
+    password = "e2e-password-0123456789"
+    authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    # bcrypt of the password.
+    hashed = "$2b$04$abcdefghijklmnopqrstuu37mO1OUI1Q2FEQ6um0cuR0O/bYmVtJ2"
+
+    def _access(self):
+        passwords = self.folder.with_suffix(".htpasswd")
+        passwords.write_text(f"{self.user}:{self.hashed}\n")
+        return {"auth": {"htpasswd": {"realm": "e2e", "path": str(passwords)}}}
+
+    @classmethod
+    def docker_config(cls, *hosts):
+        """A docker configuration as `docker login` writes one."""
+        login = {"auth": cls.authorization.removeprefix("Basic ")}
+        return json.dumps({"auths": {host: login for host in hosts}})
 
 
 class Zot(Registry):
