@@ -43,12 +43,14 @@ def _short(value, limit=1500):
 class Workplace:
     """The run's folders, environment and processes."""
 
-    def __init__(self, binary, tools, oci_client_pull):
+    def __init__(self, binary, tools, oci_client_pull, github_api):
         self.binary = Path(binary).resolve()
         self.oci_client_pull = Path(oci_client_pull).resolve()
+        self.github_api = Path(github_api).resolve()
         self.tools = Path(tools).resolve()
         self.root = Path(tempfile.mkdtemp(prefix="image-syncer-e2e-"))
         self._processes = []
+        self._at_end = []
         self._lock = threading.Lock()
         home = self.folder("home")
         # A clean environment: no docker configuration, no CI variables, no proxy for the loopback.
@@ -139,8 +141,17 @@ class Workplace:
             )
         return Finished(process.returncode, output, errors)
 
+    def at_end(self, function):
+        """Has `function` called when the run ends, whatever way it ends, while its processes still run."""
+        self._at_end.append(function)
+
     def close(self):
         """Ends every process that is still running and removes the scratch folder."""
+        while self._at_end:
+            try:
+                self._at_end.pop()()
+            except Exception:  # the rest has to go all the same
+                traceback.print_exc()
         with self._lock:
             processes = list(self._processes)
             self._processes.clear()

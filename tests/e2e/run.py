@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 
+import cases_action
 import cases_conformance
 import cases_debian
 import cases_kill
@@ -23,13 +24,14 @@ GROUPS = {
     "mirror": cases_mirror,
     "layout": cases_layout,
     "debian": cases_debian,
+    "action": cases_action,
 }
 FULL_GROUPS = {
     "memory": cases_memory,
     "kill": cases_kill,
 }
-MINUTES = 35
-FULL_MINUTES = 75
+MINUTES = 40
+FULL_MINUTES = 80
 
 
 def main():
@@ -37,6 +39,7 @@ def main():
     parser.add_argument("--binary", required=True, help="the image-syncer program")
     parser.add_argument("--tools", required=True, help="the folder that scripts/tools fills")
     parser.add_argument("--oci-client-pull", required=True, help="the program examples/oci-client-pull.rs")
+    parser.add_argument("--github-api", required=True, help="the program examples/github-api.rs")
     parser.add_argument("--full", action="store_true", help="add the long cases")
     parser.add_argument("--only", action="append", help="run only this group (while working on it)")
     options = parser.parse_args()
@@ -52,7 +55,7 @@ def main():
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
 
     started = time.monotonic()
-    workplace = Workplace(options.binary, options.tools, options.oci_client_pull)
+    workplace = Workplace(options.binary, options.tools, options.oci_client_pull, options.github_api)
     book = Book()
     give_up_after((FULL_MINUTES if options.full else MINUTES) * 60, workplace, book)
     try:
