@@ -124,9 +124,12 @@ pub(super) fn unreachable(
     } else {
         format!("the connection to {host} broke")
     };
-    let message = if last.is_empty() { what } else { format!("{what}: {}", clean(&last, 300)) };
-    // What cannot be sent at all will not be better later.
-    let kind = if error.is_builder() { StoreErrorKind::Other } else { StoreErrorKind::Unavailable };
+    let untrusted = last.contains("certificate");
+    let advice = if untrusted { "; a certificate authority of your own is named with --ca-file" } else { "" };
+    let message = if last.is_empty() { what } else { format!("{what}: {}{advice}", clean(&last, 300)) };
+    // What cannot be sent at all, or is not trusted, will not be better later.
+    let lasting = error.is_builder() || untrusted;
+    let kind = if lasting { StoreErrorKind::Other } else { StoreErrorKind::Unavailable };
     StoreError::new(operation, reference, kind, message)
 }
 

@@ -290,7 +290,12 @@ impl Api {
             cause = inner;
         }
         let message = self.without_token(&format!("{what}: {cause}"));
-        call.operation.error(ApiErrorKind::Unreachable, message)
+        // A certificate that is not trusted now will not be later.
+        let untrusted = message.contains("certificate");
+        let kind = if untrusted { ApiErrorKind::Refused } else { ApiErrorKind::Unreachable };
+        let advice =
+            if untrusted { "; a certificate authority of your own is named with SYNCER_CA_FILE" } else { "" };
+        call.operation.error(kind, format!("{message}{advice}"))
     }
 
     /// An answer that is no success, as an error that says what to do.
