@@ -327,23 +327,39 @@ fn a_source_without_the_api_is_asked_no_more_than_it_has_to_be() {
     assert_eq!(story.source.count(&Method::GET, "/tags/list"), 1);
 }
 
-/// A cache that lists only what was asked of it: the image, and not its signature.
+/// A cache that lists only what was asked of it: the image, and not what belongs to it.
 #[test]
-fn a_list_of_tags_that_lacks_the_signature_is_not_believed() {
-    let story = Scenario::new().lists("team/app:1");
-    let image = image(&story);
-    let memory = &story.source.memory;
-    let made = [
-        (".sig", sign(memory, NAME, &image)),
-        (".att", put_cosign(memory, NAME, &image, ".att", &[("p", "s")])),
-    ];
-    story.source.on_request(|parts| {
-        let list = json!({ "name": NAME, "tags": ["1"] }).to_string();
-        parts.uri.path().ends_with("/tags/list").then(|| Fault::body(200, "application/json", list))
-    });
-    story.sync().expect(&["copied"]);
-    for (suffix, companion) in &made {
-        assert_eq!(story.mirrored(NAME, &cosign_tag(&image, suffix)).as_ref(), Some(companion));
+fn a_list_of_tags_without_companions_is_not_believed() {
+    for (suffix, kind) in [(".sig", "signature"), (".att", "attestation"), (".sbom", "sbom"), ("", "sbom")] {
+        let source = TestRegistry::builder().without_referrers_api().start();
+        let story = Scenario::between(source, TestRegistry::start()).lists("team/app:1");
+        let memory = &story.source.memory;
+        let child = put_image_for(memory, NAME, None, "linux/amd64", &[b"a"]);
+        let index = put_index(memory, NAME, Some("1"), &[(&child, "linux/amd64")]);
+        // One of the image, and one of the child, which nobody asks for if the list is believed.
+        if suffix.is_empty() {
+            let sbom = put_referrer(memory, NAME, &index, SPDX, b"an SBOM");
+            put_fallback(memory, NAME, &index, &[entry(&sbom)]);
+        } else {
+            put_cosign(memory, NAME, &index, suffix, &[("p", "s")]);
+        }
+        put_cosign(memory, NAME, &child, ".att", &[("p", "s")]);
+        story.source.on_request(|parts| {
+            let list = json!({ "name": NAME, "tags": ["1"] }).to_string();
+            parts.uri.path().ends_with("/tags/list").then(|| Fault::body(200, "application/json", list))
+        });
+        let told = story.sync();
+        told.expect(&["copied"]);
+        let mut kinds: Vec<String> = told.item(0)["companions"]
+            .as_array()
+            .expect("companions")
+            .iter()
+            .map(|companion| companion["kind"].as_str().expect("a kind").to_owned())
+            .collect();
+        kinds.sort();
+        let mut expected = [kind, "attestation"];
+        expected.sort_unstable();
+        assert_eq!(kinds, expected, "{suffix}");
     }
 }
 

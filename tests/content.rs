@@ -8,7 +8,9 @@ use image_syncer::config::Signatures;
 use image_syncer::oci::{Descriptor, Digest, MediaType, RawManifest};
 use image_syncer::serve::Memory;
 use serde_json::{Value, json};
-use support::content::{put, put_blob_sha512, put_image, put_image_for, put_index, repository, sha512};
+use support::content::{
+    put, put_blob_sha512, put_image, put_image_for, put_index, put_text, repository, sha512,
+};
 use support::fault::Fault;
 use support::registry::TestRegistry;
 use support::scenario::Scenario;
@@ -358,4 +360,19 @@ fn a_manifest_that_could_be_read_in_two_ways_is_blocked() {
     let told = story.sync();
     told.expect(&["blocked"]);
     assert!(told.text().contains("two ways"), "{}", told.text());
+}
+
+/// Where a blob is mounted nobody reads it: what another image's manifest says of it is compared.
+#[test]
+fn a_blob_of_another_size_than_a_manifest_says_is_not_mounted() {
+    let story = Scenario::new().lists("team/true:1").lists("team/false:1");
+    let memory = &story.source.memory;
+    let honest = put_image(memory, "team/true", Some("1"), &[b"eight by"]);
+    let text = String::from_utf8_lossy(&honest.bytes).replace("\"size\":8", "\"size\":3");
+    assert_ne!(text.as_bytes(), &honest.bytes[..]);
+    put_image(memory, "team/false", None, &[b"eight by"]);
+    put_text(memory, "team/false", Some("1"), MediaType::OCI_MANIFEST, &text);
+    let told = story.sync();
+    told.expect(&["copied", "failed"]);
+    assert_eq!(story.mirrored("team/false", "1"), None);
 }

@@ -1,7 +1,7 @@
 //! One blob's way to the target: there already, mounted, or sent; and each of them once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -35,6 +35,8 @@ type Arrived = Arc<OnceCell<()>>;
 #[derive(Default)]
 struct Home {
     repository: Mutex<Option<Repository>>,
+    /// How large it is, once it was read from end to end.
+    size: OnceLock<u64>,
     /// Where the plan saw the blob before the run.
     seen: Option<Repository>,
     /// Held by whoever sends the blob for the first time; the others wait and then mount it.
@@ -62,6 +64,18 @@ impl Home {
         let hung = hung.as_ref().filter(|hung| hung.at >= came && hung.registry == passage.registry())?;
         let reference = format!("{}@{}", passage.source_name, blob.digest);
         Some(Cause { reference, ..hung.cause.clone() })
+    }
+
+    /// Fails if the blob is known to have another size than the manifest says: where it is mounted nobody reads it.
+    fn check_size(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<(), Cause> {
+        match self.size.get() {
+            Some(size) if *size != blob.size => {
+                let reference = format!("{}@{}", passage.source_name, blob.digest);
+                let message = format!("it has {size} bytes, and the manifest says {}", blob.size);
+                Err(Cause::failure(Side::Source, "read blob", reference, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn note_hung(&self, passage: &Passage<'_>, cause: &Cause) {
@@ -121,8 +135,10 @@ impl Ledger {
         came: Instant,
     ) -> Result<Placed, Cause> {
         let home = self.home(&blob.digest);
+        home.check_size(passage, blob)?;
         if home.get().is_none() {
             let _first = home.first.lock().await;
+            home.check_size(passage, blob)?;
             if home.get().is_none() {
                 if let Some(cause) = home.hung_since(came, &passage, blob) {
                     return Err(cause);
@@ -138,6 +154,9 @@ impl Ledger {
         let mount_from = seen.or(passage.same_registry.then_some(passage.from));
         match passage.try_push(blob, Push::IfMissing { mount_from }).await {
             Ok(placed) => {
+                if matches!(placed, Placed::Uploaded) {
+                    let _ = home.size.set(blob.size);
+                }
                 home.set(passage.to);
                 Ok(placed)
             }

@@ -14,7 +14,7 @@ use futures::stream::{self, Stream, StreamExt as _};
 use crate::config::{Config, Entry, Signatures};
 use crate::event::{Event, Events};
 use crate::fault::cause;
-use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository};
+use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Registry, Repository};
 use crate::plan::{
     Cause, Companion, CompanionKind, Companions, Found, Graph, Inventory, Observation, Platforms, Side,
     SourceState, TargetState, forbidden, may_move,
@@ -60,7 +60,7 @@ pub async fn inspect(
     stop: impl Future<Output = ()> + Clone,
 ) -> Inspection {
     events.tell(Event::InspectionStarted { entries: config.entries.len() });
-    let observations: HashMap<usize, Observation> = stream::iter(config.entries.iter().enumerate())
+    let observations: HashMap<usize, Observation> = stream::iter(in_turns(config))
         .map(|(index, entry)| async move {
             let look = Look {
                 entry,
@@ -89,6 +89,19 @@ pub async fn inspect(
         inspection.inventory.present_blobs = Some(present);
     }
     inspection
+}
+
+/// The entries of each source's registry in turns, so that one that is slow or silent does not hold up the others.
+fn in_turns(config: &Config) -> impl Iterator<Item = (usize, &Entry)> {
+    let mut seen: HashMap<&Registry, usize> = HashMap::new();
+    let mut turns: Vec<(usize, usize, &Entry)> = Vec::with_capacity(config.entries.len());
+    for (index, entry) in config.entries.iter().enumerate() {
+        let turn = seen.entry(&entry.source.registry).or_default();
+        turns.push((*turn, index, entry));
+        *turn += 1;
+    }
+    turns.sort_by_key(|(turn, index, _)| (*turn, *index));
+    turns.into_iter().map(|(_, index, entry)| (index, entry))
 }
 
 fn in_order(config: &Config, mut observations: HashMap<usize, Observation>) -> Inspection {
@@ -247,10 +260,10 @@ impl Look<'_> {
         let readable = !matches!(target, TargetState::NotReadable(_));
         let mut observation = observation(SourceState::Found(found), target);
         observation.describe(graph);
+        if let (Ok(Some(root)), true) = (&root, !conflict || self.depth == Depth::Full) {
+            self.note_platforms(source, Side::Source, root, &mut observation).await;
+        }
         if !conflict {
-            if let Ok(Some(root)) = &root {
-                self.note_platforms(source, Side::Source, root, &mut observation).await;
-            }
             // What a tag moves to can be there already, under another tag.
             observation.companions = self.companions(source, &digest, subjects, readable, is_there).await;
         }

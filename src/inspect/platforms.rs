@@ -38,6 +38,8 @@ impl Look<'_> {
             true if is_nested && self.requires_platforms => {
                 walk(store, repository, root).await.map(|graph| Some(graph.platforms()))
             }
+            // A part of them would be worse than none.
+            true if is_nested => return,
             true => Ok(Some(parsed.platforms())),
             false if self.requires_platforms || self.depth == Depth::Full => {
                 of_single(store, repository, &parsed).await

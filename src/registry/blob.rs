@@ -60,7 +60,11 @@ impl<A> Remote<A> {
         blob: &Descriptor,
     ) -> Result<BlobStream, StoreError> {
         let answer = self.client.send(&self.blob_call(Method::GET, repository, blob)).await?;
-        if answer.status == StatusCode::OK { Ok(answer.stream()) } else { Err(answer.into_error().await) }
+        if answer.status != StatusCode::OK {
+            return Err(answer.into_error().await);
+        }
+        self.client.silence.ends();
+        Ok(answer.stream())
     }
 }
 

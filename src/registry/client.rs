@@ -156,18 +156,30 @@ impl Client {
         with_login: bool,
     ) -> Result<(Answer, Bytes), StoreError> {
         let mut delays = self.retry.delays();
+        let began = Instant::now();
         loop {
             let mut answer = self.retrying(call, with_login).await?;
             if answer.status != StatusCode::OK {
                 return Ok((answer, Bytes::new()));
             }
             let error = match answer.read(limit).await {
-                Ok(body) => return Ok((answer, body)),
+                Ok(body) => {
+                    self.silence.ends();
+                    return Ok((answer, body));
+                }
                 Err(error) => error,
             };
             drop(answer);
+            // An answer that never comes to its end is none.
             let transient = error.kind == StoreErrorKind::Unavailable;
-            let Some(pause) = delays.next().filter(|pause| transient && self.in_time(*pause)) else {
+            if transient {
+                self.silence.goes_on(Instant::now(), self.patience.idle * 2);
+            }
+            let again = transient && !self.silence.lasts();
+            let Some(pause) = delays.next().filter(|pause| again && self.in_time(*pause)) else {
+                if transient {
+                    self.silence.suspect(began);
+                }
                 return Err(error);
             };
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
@@ -372,7 +384,10 @@ impl Client {
 
     /// The query stays out: registries put keys of their own into it.
     fn note_answer(&self, call: &Call, response: &reqwest::Response) {
-        self.silence.ends();
+        // What a body was asked for with counts once it is there.
+        if call.method != Method::GET || response.status() != StatusCode::OK {
+            self.silence.ends();
+        }
         let path = response.url().path();
         tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());
     }
@@ -383,7 +398,7 @@ impl Client {
     }
 
     fn sender(&self, url: Url, secrets: Secrets) -> Sender {
-        Sender { host: self.name_of(&url), url, idle: self.patience.idle, secrets }
+        Sender { host: self.name_of(&url), url, idle: self.silence.patience(self.patience.idle), secrets }
     }
 
     /// Who is at a URL, for messages: the registry, or the other host that it led to.

@@ -78,7 +78,12 @@ impl<A> Remote<A> {
         let digest =
             expected.map_or_else(|| Digest::sha256(&bytes), |expected| expected.same_algorithm(&bytes));
         if expected.is_some_and(|expected| *expected != digest) {
-            let message = format!("the registry sent a manifest with the digest {digest}");
+            let message = match expected {
+                Some(expected) => {
+                    format!("the registry sent a manifest with the digest {digest} for {expected}")
+                }
+                None => format!("the registry sent a manifest with the digest {digest}"),
+            };
             return Err(StoreError::new(call.operation, call.reference, StoreErrorKind::Corrupt, message));
         }
         // Where the answer does not say what it is, the document does.
@@ -133,6 +138,7 @@ impl<A> Remote<A> {
         }
         let more = next_page(&answer.url, &answer.headers) != Ok(None);
         let Ok(body) = answer.read(PAGE_BYTES).await else { return Ok(None) };
+        self.client.silence.ends();
         let Ok(list) = serde_json::from_slice::<Tags>(&body) else { return Ok(None) };
         let tags = list.tags.unwrap_or_default();
         if more || tags.len() >= PAGE {
@@ -144,6 +150,18 @@ impl<A> Remote<A> {
 
 fn media_type(answer: &Answer) -> MediaType {
     MediaType::new(answer.header(CONTENT_TYPE).unwrap_or_default())
+}
+
+/// What a registry may have against a manifest that it does not say: distribution refuses `urls` that its
+/// configuration does not allow (`validation.manifests.urls.allow`), even with a 500.
+fn of_foreign_layers(mut error: StoreError, manifest: &RawManifest) -> StoreError {
+    let has_urls = manifest.parse().is_ok_and(|it| it.layers().iter().any(|layer| !layer.urls.is_empty()));
+    if has_urls {
+        error.message.push_str(
+            "; layers of this manifest have `urls`, which some registries only take if they are told to",
+        );
+    }
+    error
 }
 
 fn stated_digest(answer: &Answer) -> Option<Digest> {
@@ -234,9 +252,9 @@ impl Remote<ReadWrite> {
         let mut call = Call::new(Method::PUT, url, PUSH_MANIFEST, self.name(repository, reference))
             .scope(self.scope(repository));
         call.body = Body::Bytes(manifest.media_type.to_string(), manifest.bytes.clone());
-        let answer = self.client.send(&call).await?;
+        let answer = self.client.send(&call).await.map_err(|error| of_foreign_layers(error, manifest))?;
         if !answer.status.is_success() {
-            return Err(answer.into_error().await);
+            return Err(of_foreign_layers(answer.into_error().await, manifest));
         }
         if let Some(stored) = stated_digest(&answer).filter(|stored| !manifest.has_digest(stored)) {
             let message = format!("the registry stored it under another digest, {stored}");

@@ -156,7 +156,9 @@ impl Source for Remembered {
     }
 
     async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
-        self.tags.get(repository.clone(), self.inner.all_tags(repository)).await
+        // A list only spares questions: one that cannot be had is done without, and not asked for again.
+        let list = async { Ok(self.inner.all_tags(repository).await.unwrap_or(None)) };
+        self.tags.get(repository.clone(), list).await
     }
 }
 

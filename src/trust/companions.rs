@@ -84,8 +84,9 @@ fn at_target(error: StoreError) -> Cause {
 impl Sides<'_> {
     /// The source's tags, if they are all known: they stand in for asking for each companion tag.
     ///
-    /// A cache lists what was asked of it before, which is the image and not its signature. So the likeliest
-    /// companion is asked for all the same, and a list that does not have it although it is there is dropped.
+    /// A cache lists what was asked of it before, which is the image and not what belongs to it. So where a list
+    /// has no companion of any image, those of this one are asked for all the same; one that is there shows that
+    /// the list is not whole.
     async fn tags(&self) -> Result<Option<HashSet<Tag>>, StoreError> {
         if !self.believes_lists {
             return Ok(None);
@@ -95,10 +96,15 @@ impl Sides<'_> {
         if self.source_tag.is_some_and(|tag| !tags.contains(tag)) {
             return Ok(None);
         }
-        let signature = Tag::cosign(self.image, ".sig");
-        let Some(signature) = signature.filter(|tag| !tags.contains(tag)) else { return Ok(Some(tags)) };
-        let unlisted = self.source.resolve(self.source_repository, &signature.into()).await?;
-        Ok(unlisted.is_none().then_some(tags))
+        if tags.iter().any(|tag| tag.as_str().starts_with("sha256-")) {
+            return Ok(Some(tags));
+        }
+        let cosign = COSIGN_TAGS.iter().filter_map(|(suffix, _)| Tag::cosign(self.image, suffix));
+        let unlisted: Vec<ManifestRef> =
+            cosign.chain([Tag::referrers_fallback(self.image)]).map(ManifestRef::Tag).collect();
+        let asked = unlisted.iter().map(|tag| self.source.resolve(self.source_repository, tag));
+        let found = try_join_all(asked).await?;
+        Ok(found.iter().all(Option::is_none).then_some(tags))
     }
 
     fn error(&self, kind: StoreErrorKind, message: String) -> StoreError {

@@ -120,7 +120,7 @@ fn manifests_that_stall() {
     only_the_last_arrives(&story, "blocked", "did not answer within");
 }
 
-/// All tags of one repository want the list of its tags, which hangs.
+/// All tags of one repository want the list of its tags, which hangs: they do without, and wait for it once.
 #[test]
 fn a_list_that_hangs_is_waited_for_once() {
     let mut story = Scenario::new();
@@ -129,13 +129,51 @@ fn a_list_that_hangs_is_waited_for_once() {
         put_image(&story.source.memory, name, Some(&tag), &[tag.as_bytes()]);
         story = story.lists(&format!("{name}:{tag}"));
     }
-    put_image(&story.source.memory, "good/app", Some("1"), &[b"good layer"]);
-    let story = story.lists("good/app:1");
     story
         .source
         .on_request(|parts| (about_evil(parts) && is(parts, &Method::GET, "/tags/")).then_some(Fault::Stall));
-    only_the_last_arrives(&story, "blocked", "failed to list the tags of");
-    assert!(story.source.count(&Method::GET, "/evil/app/tags/list") <= 6);
+    let began = Instant::now();
+    story.sync().expect(&["copied"; MANY]);
+    assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
+    assert!(story.source.count(&Method::GET, "/evil/app/tags/list") <= 3);
+}
+
+/// A registry that begins its answers and never ends them is as good as silent, and images of another one that
+/// stand behind it in the list do not wait.
+#[test]
+fn a_registry_that_never_ends_an_answer_is_given_up() {
+    const IMAGES: usize = 300;
+    let mut story = Scenario::new();
+    for number in 0..IMAGES {
+        let name = format!("evil/app{number}");
+        put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
+        story = story.lists(&format!("{name}:1"));
+    }
+    put_image(&story.target.memory, "good/app", Some("1"), &[b"good layer"]);
+    let story = story.entry("source: TARGET/good/app:1");
+    let evil_ones = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&evil_ones);
+    story.source.on_request(move |_| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Some(Fault::StallAfter(1))
+    });
+    let before = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let noted = std::sync::Arc::clone(&before);
+    story.target.on_request(move |parts| {
+        if parts.uri.path().starts_with("/v2/good/app/") {
+            let so_far = evil_ones.load(std::sync::atomic::Ordering::SeqCst);
+            noted.lock().expect("a lock").get_or_insert(so_far);
+        }
+        None
+    });
+    let began = Instant::now();
+    let told = story.sync();
+    assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
+    let mut expected = vec!["blocked"; IMAGES];
+    expected.push("copied");
+    told.expect(&expected);
+    let before = before.lock().expect("a lock").expect("the good one was asked for");
+    assert!(before <= 64, "{before} requests of the other registry came first");
 }
 
 /// A token that cannot be had is not asked for by each who needs it, nor by each of their tries.
