@@ -10,6 +10,8 @@ use crate::plan::{Cause, CauseKind, Companion, CompanionKind, CompanionPlace, De
 /// shown as code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
+    /// What stands in the way, in a few words.
+    pub reason: String,
     /// References and digests in full, by labels of at most six letters.
     pub facts: Vec<(&'static str, String)>,
     /// What happened.
@@ -47,6 +49,7 @@ impl Entry<'_> {
         }
         let item = self.item;
         let mut explanation = Explanation {
+            reason: self.reason(),
             facts: vec![("source", item.source.to_string()), ("target", item.target.to_string())],
             story: Vec::new(),
             advice: Vec::new(),
@@ -68,6 +71,21 @@ impl Entry<'_> {
             }
         }
         Some(explanation)
+    }
+
+    /// In a few words: the side and what it said, without what was asked of which reference.
+    fn reason(&self) -> String {
+        let tag_differs = self.item.target_digest.is_some() && self.item.target_digest != self.item.digest;
+        match (self.status(), self.cause()) {
+            (Status::Move | Status::Moved, _) => "the policy lets this tag move".to_owned(),
+            (Status::Conflict, _) if self.item.decision == Decision::Conflict && tag_differs => {
+                "the tag has other content at the target".to_owned()
+            }
+            (Status::Conflict, None) => "a companion has other content at the target".to_owned(),
+            (_, None) => self.status().word().to_owned(),
+            (_, Some(Cause { kind: CauseKind::Policy, message, .. })) => format!("not allowed: {message}"),
+            (_, Some(cause)) => format!("{}: {}", cause.side.word(), cause.message),
+        }
     }
 
     fn explain_move(&self, explanation: &mut Explanation) {

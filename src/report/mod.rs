@@ -32,7 +32,7 @@ pub use annotation::{Annotation, Weight};
 pub use diagnostics::diagnostics;
 pub use entry::Entry;
 pub use explanation::{Advice, Explanation};
-pub use markdown::faults;
+pub use markdown::{faults, nothing};
 pub use run::{Interruption, Link, Mode, OnTagConflict, Run};
 pub use status::{Status, Tone};
 pub use terminal::{Ink, Look, finished};

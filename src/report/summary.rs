@@ -72,11 +72,21 @@ pub(super) fn effort(report: &Report) -> Vec<String> {
 
 /// What the exit code means, as a sentence without its full stop. `None` if all is well.
 pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
-    let verdict = report.verdict();
+    let reason = reason(report, totals)?;
+    Some(format!("Exit code {}: {}", report.verdict().exit_code(), lowercase_first(&reason)))
+}
+
+/// What the headline's numbers do not say of a run that did not end well, as a sentence without its full stop.
+pub(super) fn moral(report: &Report, totals: &Totals) -> Option<String> {
+    let is_said = report.verdict() == Verdict::Failed && report.run.interruption.is_none();
+    reason(report, totals).filter(|_| !is_said)
+}
+
+fn reason(report: &Report, totals: &Totals) -> Option<String> {
     let conflicts = totals.count(Status::Conflict);
-    let reason = match verdict {
+    Some(match report.verdict() {
         Verdict::Done if conflicts > 0 && report.run.on_tag_conflict == OnTagConflict::Warn => {
-            return Some("Exit code 0: conflicts only warn, as asked for".to_owned());
+            "Conflicts only warn, as asked for".to_owned()
         }
         Verdict::Done | Verdict::Invalid => return None,
         Verdict::Interrupted | Verdict::Terminated => {
@@ -94,8 +104,7 @@ pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
                 .join(", "),
         },
         Verdict::Conflict => not_done(report, totals),
-    };
-    Some(format!("Exit code {}: {}", verdict.exit_code(), lowercase_first(&reason)))
+    })
 }
 
 /// What the operator did not allow, and what stands in the way.
@@ -106,13 +115,12 @@ fn not_done(report: &Report, totals: &Totals) -> String {
         _ => Some(format!("{} {many}", number(count))),
     };
     let violations = totals.policy_violations as u64;
-    let not_allowed = numbered(violations, "an image is not allowed", "images are not allowed");
+    let not_allowed = numbered(violations, "An image is not allowed", "images are not allowed");
     let conflicts = totals.count(Status::Conflict) as u64;
-    let conflicts = numbered(conflicts, "a tag is in conflict", "tags are in conflict").map(|conflicts| {
-        match report.run.mode {
-            Mode::Plan => format!("{conflicts}, and nothing will be overwritten"),
-            Mode::Sync => format!("{conflicts}, and nothing was overwritten"),
-        }
+    let one = if violations == 0 { "A tag is in conflict" } else { "a tag is in conflict" };
+    let conflicts = numbered(conflicts, one, "tags are in conflict").map(|conflicts| match report.run.mode {
+        Mode::Plan => format!("{conflicts}, and nothing will be overwritten"),
+        Mode::Sync => format!("{conflicts}, and nothing was overwritten"),
     });
     not_allowed.into_iter().chain(conflicts).collect::<Vec<_>>().join("; ")
 }

@@ -152,12 +152,16 @@ impl Situation {
     /// A report with what GitHub knows of the run.
     fn complete(&self, mut report: Report, changes: Option<Changes>) -> Report {
         report.changes = changes;
-        report.run.commit = Some(Link {
-            name: self.head.short().to_owned(),
-            url: self.runner.commit_url(&self.head).to_string(),
-        });
-        report.run.log =
-            Some(Link { name: "log of the run".to_owned(), url: self.runner.run_url().to_string() });
+        let (commit, log) = self.links();
+        (report.run.commit, report.run.log) = (Some(commit), Some(log));
         report
+    }
+
+    /// The commit whose lists count, and the run.
+    fn links(&self) -> (Link, Link) {
+        let commit =
+            Link { name: self.head.short().to_owned(), url: self.runner.commit_url(&self.head).to_string() };
+        let log = Link { name: "log of the run".to_owned(), url: self.runner.run_url().to_string() };
+        (commit, log)
     }
 }

@@ -14,7 +14,7 @@ use crate::github::annotation::within_budget;
 use crate::github::api::{ApiError, CheckRun, Conclusion, StickyKey};
 use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
 use crate::github::{Annotation, Level, Place};
-use crate::report::{Interruption, Mode, Report, Status, Verdict, Weight, faults};
+use crate::report::{self, Interruption, Mode, Report, Status, Verdict, Weight, faults};
 
 /// A comment of at most so many bytes, and so of no more characters; the marker comes on top of it.
 const COMMENT_LIMIT: usize = 59_800;
@@ -173,10 +173,12 @@ impl Publisher<'_> {
                 .map(|location| place(&location.file, location.line, location.column)),
             message: fault.message.clone(),
         });
+        let (commit, log) = self.situation.links();
+        let text = |limit| faults(title, &list, Some(&commit), Some(&log), limit);
         let told = Told {
             result: "failed",
-            summary: &|limit| faults(title, &list, limit),
-            comment: faults(title, &list, COMMENT_LIMIT),
+            summary: &text,
+            comment: text(COMMENT_LIMIT),
             annotations: annotations.collect(),
             title: title.to_owned(),
             conclusion: Conclusion::Failure,
@@ -213,7 +215,8 @@ impl Publisher<'_> {
     pub(super) async fn nothing(&self, nothing: &Nothing) -> u8 {
         let why = nothing.why();
         log::notice(why);
-        let text = format!("## ✅ Nothing to sync\n\nThis was not looked at any further: {why}.\n");
+        let (commit, log) = self.situation.links();
+        let text = report::nothing(why, Some(&commit), Some(&log));
         let zero =
             ["copied", "up-to-date", "conflicts", "failed", "bytes"].map(|name| (name, "0".to_owned()));
         let mut outputs = Vec::from(zero);

@@ -23,6 +23,17 @@ pub(super) fn code(text: &str) -> String {
 /// `text` as prose. What stands between backticks becomes code, if it is tame. Markdown that works at a
 /// line's start, such as lists, is not escaped: no text from outside is given a line's start.
 pub(super) fn prose(text: &str) -> String {
+    marked_up(text, |piece| (is_tame(piece) && piece.trim() == piece).then(|| format!("`{piece}`")))
+}
+
+/// `text` as HTML, for where Markdown is not read, such as a fold's title. What stands between backticks becomes
+/// code.
+pub(super) fn html(text: &str) -> String {
+    marked_up(text, |piece| (!piece.trim().is_empty()).then(|| format!("<code>{}</code>", entities(piece))))
+}
+
+/// `text` with each piece between backticks as `code` has it, if it has it at all.
+fn marked_up(text: &str, code: impl Fn(&str) -> Option<String>) -> String {
     let text = one_line(text);
     let pieces: Vec<&str> = text.split('`').collect();
     let mut escaped = String::with_capacity(text.len() * 2);
@@ -30,8 +41,8 @@ pub(super) fn prose(text: &str) -> String {
     while index < pieces.len() {
         if index > 0 {
             let closed = index + 1 < pieces.len();
-            if closed && is_tame(pieces[index]) && pieces[index].trim() == pieces[index] {
-                let _ = write!(escaped, "`{}`", pieces[index]);
+            if let Some(coded) = closed.then(|| code(pieces[index])).flatten() {
+                escaped.push_str(&coded);
                 index += 1;
                 escaped.push_str(&entities(pieces[index]));
                 index += 1;
@@ -47,7 +58,7 @@ pub(super) fn prose(text: &str) -> String {
 
 /// Whether a code span holds `text` as it is, within a table's cell too.
 fn is_tame(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "./:-_@+=,\"' ".contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "./:-_@+=,*\"' ".contains(c))
 }
 
 /// All that has a meaning in Markdown, HTML or GitHub's references, as entities or pulled apart.
@@ -108,7 +119,7 @@ mod tests {
     fn prose_is_kept_apart_from_everything_active() {
         for (text, escaped) in [
             ("plain text, 3.2 s", "plain text, 3.2 s"),
-            ("write it as `a/b:1`", "write it as `a/b:1`"),
+            ("write it as `a/b:1`, `a/**`", "write it as `a/b:1`, `a/**`"),
             ("an `<x>` and a ` alone", "an &#96;&#60;x&#62;&#96; and a &#96; alone"),
             ("@team #12 GH-7", "&#64;&#8203;team &#35;&#8203;12 GH&#8203;-7"),
             ("https://x.example", "https&#58;&#8203;//x.example"),
@@ -118,6 +129,17 @@ mod tests {
             ("<!-- -->", "&#60;&#33;-- --&#62;"),
         ] {
             assert_eq!(prose(text), escaped);
+        }
+    }
+
+    #[test]
+    fn html_has_code_and_nothing_else() {
+        for (text, escaped) in [
+            ("no `<x>` here", "no <code>&#60;x&#62;</code> here"),
+            ("`a/*` and one ` alone", "<code>a/&#42;</code> and one &#96; alone"),
+            ("@team <b>\n\n# x", "&#64;&#8203;team &#60;b&#62;  &#35;&#8203; x"),
+        ] {
+            assert_eq!(html(text), escaped);
         }
     }
 

@@ -8,13 +8,13 @@ mod page;
 
 use std::fmt::Write as _;
 
-use escape::{code, prose};
+use escape::{code, html, prose};
 use page::{Page, Part};
 
 use super::companions;
 use super::explanation::source_name;
-use super::summary::{effort, headline, standing, verdict, volume};
-use super::text::one_line;
+use super::summary::{effort, headline, moral, standing, volume};
+use super::text::{one_line, shorten_end};
 use super::units::{bytes, count, duration, number};
 use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
 use crate::config::Fault;
@@ -23,9 +23,18 @@ use crate::oci::Digest;
 /// So many platforms are named in a table; more are counted.
 const PLATFORMS_NAMED: usize = 2;
 
+/// So many explanations are folded each by itself, below its reason; more are folded together.
+const EXPLAINED_APART: usize = 5;
+
+/// So many columns of a reason stand in a fold's title.
+const LONGEST_REASON: usize = 120;
+
 /// What stands above the rows of a table of entries.
 const TABLE_HEAD: &str =
     "| | Source → target | Digest | Platforms | Size | Companions |\n|:--|:--|:--|:--|--:|:--|\n";
+
+/// The same, of entries of which nothing but a reason is known.
+const REASONS_HEAD: &str = "| | Source → target | Reason |\n|:--|:--|:--|\n";
 
 impl Report {
     /// The report as Markdown in at most `limit` bytes, cut between rows with a notice of what is left out.
@@ -57,21 +66,28 @@ impl Report {
         let (there, changed): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|entry| entry.status() == Status::UpToDate);
 
-        let mut page = Page::new(self.head(&totals, &prefix, timed), self.footer(), limit);
+        let more = if timed { "The JSON report has everything." } else { "The job summary has more." };
+        let mut page = Page::new(self.head(&totals, &prefix, timed), self.footer(), limit, more);
         let row = |entry: &Entry<'_>| table_row(*entry, &prefix);
 
-        page.part(&Part::open("that need attention", "Needs attention", TABLE_HEAD), &attention, row);
-        page.part(
-            &Part::folded("explanations", "<b>What happened, and what to do</b>", ""),
-            &attention,
-            |entry| explanation(*entry),
-        );
-        page.part(&Part::open("that wait", "Left for the next run", TABLE_HEAD), &waiting, row);
-        let heading = match self.run.mode {
-            Mode::Plan => "To be done",
-            Mode::Sync => "Changed",
+        // Where nothing is known there is room for the reason.
+        let unknown = attention.iter().all(|entry| entry.shown_digest().is_none());
+        let head = if unknown { REASONS_HEAD } else { TABLE_HEAD };
+        page.part(&Part::open("images that need attention", "Needs attention", head), &attention, |entry| {
+            if unknown { reason_row(*entry, &prefix) } else { row(entry) }
+        });
+        let explanations = if unknown || attention.len() > EXPLAINED_APART {
+            Part::folded("explanations", "<b>What happened, and what to do</b>", "")
+        } else {
+            Part::bare("explanations")
         };
-        page.part(&Part::open("to be done or changed", heading, TABLE_HEAD), &changed, row);
+        page.part(&explanations, &attention, |entry| explanation(*entry));
+        page.part(&Part::open("images that wait", "Left for the next run", TABLE_HEAD), &waiting, row);
+        let (name, heading) = match self.run.mode {
+            Mode::Plan => ("images to be copied or changed", "To be done"),
+            Mode::Sync => ("images copied or changed", "Changed"),
+        };
+        page.part(&Part::open(name, heading, TABLE_HEAD), &changed, row);
         let notes = self.notes();
         let title = count(notes.len() as u64, "note", "notes");
         page.part(&Part::folded("notes", &title, ""), &notes, |(place, message)| {
@@ -80,18 +96,19 @@ impl Report {
         let removed = self.changes.as_ref().map_or(&[][..], |changes| &changes.removed);
         let title =
             format!("{} off the list: what is at the target stays there", number(removed.len() as u64));
-        page.part(&Part::folded("off the list", &title, ""), removed, |entry| {
+        page.part(&Part::folded("images off the list", &title, ""), removed, |entry| {
             format!("- {}<br>→ {}\n", code(&source_name(&entry.source)), code(&entry.target.to_string()))
         });
         let title = Status::UpToDate.count(there.len());
-        page.part(&Part::folded("up to date", &title, TABLE_HEAD), &there, row);
+        page.part(&Part::folded("images up to date", &title, TABLE_HEAD), &there, row);
         let title =
             format!("The rest of the list, as it was: {}", standing(&Totals::of(others.iter().copied())));
-        page.part(&Part::folded("of the rest of the list", &title, TABLE_HEAD), &others, row);
+        page.part(&Part::folded("images of the rest of the list", &title, TABLE_HEAD), &others, row);
         let known = |entry: &&Entry<'_>| entry.shown_digest().is_some();
         let known: Vec<Entry<'_>> =
             waiting.iter().chain(&changed).chain(&there).chain(&others).filter(known).copied().collect();
-        page.part(&Part::folded("full digests", "Full digests", ""), &known, |entry| {
+        let plan = format!("- the plan<br>{}\n", code(&self.plan.digest.to_string()));
+        page.part(&Part::folded("full digests", "Full digests", &plan), &known, |entry| {
             full_digest(*entry, timed)
         });
         page.finish()
@@ -107,12 +124,15 @@ impl Report {
             None => count(totals.items as u64, "image", "images"),
         };
         let mut parts = vec![format!("{images} → {}", code(prefix))];
-        parts.extend(volume(self, totals));
+        let volume = volume(self, totals).into_iter().enumerate();
+        parts.extend(
+            volume.filter(|(index, part)| *index == 0 || !part.starts_with("0 B ")).map(|(_, part)| part),
+        );
         if timed {
             parts.extend(effort(self));
         }
         let _ = write!(head, "{}\n\n", parts.join(" · "));
-        if let Some(sentence) = verdict(self, totals) {
+        if let Some(sentence) = moral(self, totals) {
             let _ = write!(head, "**{sentence}.**\n\n");
         }
         head
@@ -128,14 +148,26 @@ impl Report {
     }
 
     fn footer(&self) -> String {
-        let version = prose(&self.run.version);
-        let mut parts = vec![format!("image-syncer {version}")];
-        let link = |link: &Link| format!("[{}]({})", code(&link.name), link.url);
-        parts.extend(self.run.commit.as_ref().map(|commit| format!("commit {}", link(commit))));
-        parts.extend(self.run.log.as_ref().map(|log| format!("[{}]({})", prose(&log.name), log.url)));
-        parts.push(format!("plan {}", code(&self.plan.digest.to_string())));
-        format!("<sub>{}</sub>\n", parts.join(" · "))
+        let plan = format!("plan {}", code(&self.plan.digest.short()));
+        let ended = match self.verdict().exit_code() {
+            0 => None,
+            failed => Some(format!("exit code {failed}")),
+        };
+        footer(&self.run.version, self.run.commit.as_ref(), self.run.log.as_ref(), [Some(plan), ended])
     }
+}
+
+/// The last line: who says it, of which commit, in which run, and some more.
+fn footer(
+    version: &str,
+    commit: Option<&Link>,
+    log: Option<&Link>,
+    more: impl IntoIterator<Item = Option<String>>,
+) -> String {
+    let commit = commit.map(|link| format!("commit [{}]({})", code(&link.name), link.url));
+    let log = log.map(|link| format!("[{}]({})", prose(&link.name), link.url));
+    let parts = [Some(format!("image-syncer {}", prose(version))), commit, log].into_iter().chain(more);
+    format!("<sub>{}</sub>\n", parts.flatten().collect::<Vec<_>>().join(" · "))
 }
 
 /// A mark of a text that nobody sees: two texts with the same mark are the same.
@@ -143,14 +175,21 @@ fn content_mark(text: &str) -> String {
     format!("<!-- content {} -->", Digest::sha256(text.as_bytes()).hex())
 }
 
-/// What is wrong with lists or a policy, below `title`, in at most `limit` bytes.
+/// What is wrong with lists or a policy, below `title`, in at most `limit` bytes. It ends with a mark as a
+/// [comment](Report::comment) does.
 #[must_use]
-pub fn faults(title: &str, faults: &[Fault], limit: usize) -> String {
+pub fn faults(
+    title: &str,
+    faults: &[Fault],
+    commit: Option<&Link>,
+    log: Option<&Link>,
+    limit: usize,
+) -> String {
     let mark = content_mark(&format!("{title}{faults:?}"));
     let number = count(faults.len() as u64, "error", "errors");
     let head = format!("## ❌ {}\n\n{number}. Nothing was looked at.\n\n", prose(title));
-    let version = prose(env!("CARGO_PKG_VERSION"));
-    let mut page = Page::new(head, format!("<sub>image-syncer {version}</sub>\n{mark}\n"), limit);
+    let footer = footer(env!("CARGO_PKG_VERSION"), commit, log, []);
+    let mut page = Page::new(head, format!("{footer}{mark}\n"), limit, "The log has everything.");
     let part = Part { name: "errors", open: String::new(), close: "\n" };
     page.part(&part, faults, |fault| match &fault.location {
         Some(location) => format!("- {}: {}\n", code(&location.to_string()), prose(&fault.message)),
@@ -159,30 +198,56 @@ pub fn faults(title: &str, faults: &[Fault], limit: usize) -> String {
     page.finish()
 }
 
+/// That there was nothing to look at: `why`, in small letters and without a full stop. It ends with a mark as a
+/// [comment](Report::comment) does.
+#[must_use]
+pub fn nothing(why: &str, commit: Option<&Link>, log: Option<&Link>) -> String {
+    let mark = content_mark(why);
+    let footer = footer(env!("CARGO_PKG_VERSION"), commit, log, []);
+    let (first, rest) = why.split_at(why.chars().next().map_or(0, char::len_utf8));
+    let why = prose(&format!("{}{rest}", first.to_uppercase()));
+    format!("## ✅ Nothing to sync\n\n{why}. No image was looked at.\n\n{footer}{mark}\n")
+}
+
 /// An entry as a row of a table.
 fn table_row(entry: Entry<'_>, prefix: &str) -> String {
     let item = entry.item;
-    let target = item.target.to_string();
+    let companions = match &item.companions {
+        None => "–".to_owned(),
+        Some(_) => prose(&companions::summary(item).full()),
+    };
     let digest = match (entry.status(), &item.target_digest, &item.digest) {
         (Status::Conflict, Some(has), Some(wants)) if has != wants => {
-            format!("{}<br>≠ {}", code(&has.short()), code(&wants.short()))
+            format!("{}<br>≠&nbsp;{}", code(&has.short()), code(&wants.short()))
         }
         (Status::Move | Status::Moved, Some(before), Some(after)) => {
-            format!("{}<br>→ {}", code(&before.short()), code(&after.short()))
+            format!("{}<br>→&nbsp;{}", code(&before.short()), code(&after.short()))
         }
         _ => entry.shown_digest().map_or_else(|| "–".to_owned(), |digest| code(&digest.short())),
     };
     format!(
-        "| {}&nbsp;{} | {}<br>→ {} | {} | {} | {} | {} |\n",
-        entry.status().icon(),
-        entry.status().word(),
-        code(&source_name(&item.source)),
-        code(target.strip_prefix(prefix).unwrap_or(&target)),
+        "{} | {} | {} | {} | {} |\n",
+        row_head(entry, prefix),
         digest,
         platforms(entry, PLATFORMS_NAMED),
         item.bytes.map_or_else(|| "–".to_owned(), |size| bytes(size).replace(' ', "&nbsp;")),
-        prose(&companions::summary(item).full()),
+        companions,
     )
+}
+
+/// An entry of which nothing but a reason is known, as a row of a table.
+fn reason_row(entry: Entry<'_>, prefix: &str) -> String {
+    let reason = entry.explanation().map(|explanation| brief(&explanation.reason)).unwrap_or_default();
+    format!("{} | {} |\n", row_head(entry, prefix), prose(&reason))
+}
+
+/// How it stands, and its names; a name that is the source's below the prefix is not said twice.
+fn row_head(entry: Entry<'_>, prefix: &str) -> String {
+    let (source, target) = (source_name(&entry.item.source), entry.item.target.to_string());
+    let below = target.strip_prefix(prefix).unwrap_or(&target);
+    let below =
+        if below == source { "→ same name".to_owned() } else { format!("→&nbsp;{}", code(below)) };
+    format!("| {}&nbsp;{} | {}<br>{below}", entry.status().icon(), entry.status().word(), code(&source))
 }
 
 fn platforms(entry: Entry<'_>, named: usize) -> String {
@@ -199,11 +264,14 @@ fn platforms(entry: Entry<'_>, named: usize) -> String {
     format!("{}{more}", list.join(", "))
 }
 
-/// Why an entry stands as it does, in full.
+/// Why an entry stands as it does, in full, folded below the reason.
 fn explanation(entry: Entry<'_>) -> String {
     let Some(explanation) = entry.explanation() else { return String::new() };
-    let (icon, word) = (entry.status().icon(), entry.status().word());
-    let mut text = format!("{icon} **{word}** · {}\n\n", code(&entry.item.location.to_string()));
+    let source = format!("`{}`", source_name(&entry.item.source));
+    let title =
+        format!("{} {} · {}", entry.status().icon(), html(&source), html(&brief(&explanation.reason)));
+    let mut text = format!("<details><summary>{title}</summary>\n\n");
+    let _ = writeln!(text, "- list: {}", code(&entry.item.location.to_string()));
     for (label, value) in &explanation.facts {
         let _ = writeln!(text, "- {label}: {}", code(value));
     }
@@ -218,7 +286,18 @@ fn explanation(entry: Entry<'_>) -> String {
             let _ = write!(text, "{}\n\n", fenced(line));
         }
     }
+    text.push_str("</details>\n\n");
     text
+}
+
+/// A reason without what follows from it; the whole of it is in the fold.
+fn brief(reason: &str) -> String {
+    let reason = one_line(reason);
+    let begun = shorten_end(reason.split("; ").next().unwrap_or_default(), LONGEST_REASON);
+    match (begun.matches('`').count() % 2, begun.rfind('`')) {
+        (1, Some(open)) => format!("{}…", begun[..open].trim_end()),
+        _ => begun.into_owned(),
+    }
 }
 
 /// A line to copy. It is of validated names, in which nothing can close the fence.

@@ -12,6 +12,8 @@ pub(super) struct Page {
     /// What comes at the very end, whatever is left out.
     footer: String,
     left_out: Vec<String>,
+    /// Where to find what is left out, as a sentence.
+    elsewhere: &'static str,
 }
 
 /// A part of a page: something before its rows, the rows, something after them.
@@ -25,6 +27,11 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// A part whose rows speak for themselves.
+    pub(super) const fn bare(name: &'static str) -> Self {
+        Self { name, open: String::new(), close: "" }
+    }
+
     /// A part below a heading.
     pub(super) fn open(name: &'static str, heading: &str, head: &str) -> Self {
         Self { name, open: format!("### {heading}\n\n{head}"), close: "\n" }
@@ -41,8 +48,8 @@ impl Part {
 }
 
 impl Page {
-    pub(super) fn new(head: String, footer: String, limit: usize) -> Self {
-        Self { text: head, limit, footer, left_out: Vec::new() }
+    pub(super) fn new(head: String, footer: String, limit: usize, elsewhere: &'static str) -> Self {
+        Self { text: head, limit, footer, left_out: Vec::new(), elsewhere }
     }
 
     /// Adds a part with a row for each of `list`, as many as fit. Once a part was cut, later ones are left out.
@@ -71,21 +78,21 @@ impl Page {
         }
         if written < list.len() {
             let missing = list.len() - written;
-            self.left_out.push(format!(
-                "{} of {} {}",
-                number(missing as u64),
-                number(list.len() as u64),
-                part.name
-            ));
+            let whole = number(list.len() as u64);
+            self.left_out.push(match (written, list.len()) {
+                (0, 2..) => format!("all {whole} {}", part.name),
+                _ => format!("{} of {whole} {}", number(missing as u64), part.name),
+            });
         }
     }
 
     pub(super) fn finish(mut self) -> String {
         if !self.left_out.is_empty() {
             let notice = format!(
-                "> [!IMPORTANT]\n> Cut to fit into {} bytes. Not shown: {}. The JSON report has everything.\n\n",
+                "> [!IMPORTANT]\n> Cut to fit into {} bytes. Not shown: {}. {}\n\n",
                 number(self.limit as u64),
-                self.left_out.join(", ")
+                self.left_out.join(", "),
+                self.elsewhere
             );
             self.text.push_str(&notice);
         }
@@ -102,14 +109,14 @@ mod tests {
     fn a_page_is_cut_between_rows_and_says_so() {
         let part = Part { name: "rows", open: "open\n".to_owned(), close: "close\n" };
         let list: Vec<usize> = (0..1000).collect();
-        let mut page = Page::new("head\n".to_owned(), "foot\n".to_owned(), 1000);
+        let mut page = Page::new("head\n".to_owned(), "foot\n".to_owned(), 1000, "It is all there.");
         page.part(&part, &list, |number| format!("row {number}\n"));
         page.part(&part, &list[..3], |number| format!("row {number}\n"));
         let text = page.finish();
         assert!(text.len() <= 1000, "{}", text.len());
         assert!(text.starts_with("head\nopen\nrow 0\n"), "{text}");
         assert!(text.contains("\nrow 40\nclose\n> [!IMPORTANT]\n"), "{text}");
-        assert!(text.contains("Not shown: 959 of 1,000 rows, 3 of 3 rows."), "{text}");
+        assert!(text.contains("Not shown: 959 of 1,000 rows, all 3 rows. It is all there."), "{text}");
         assert!(text.ends_with("\nfoot\n"), "{text}");
     }
 }
