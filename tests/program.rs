@@ -271,3 +271,23 @@ fn what_the_program_prints_into_a_closed_pipe_is_no_crash() {
     let status = child.wait().expect("an end");
     assert_eq!(status.code(), Some(0));
 }
+
+/// A report that nobody can write would be missed only after the run.
+#[test]
+fn a_place_for_the_report_that_is_not_there_is_said_before_the_run() {
+    let source = TestRegistry::start();
+    let home = home_with_list(&source);
+    for option in ["--report", "--summary"] {
+        let output = program(home.path())
+            .args(["plan", "-r", "127.0.0.1:1/m/", option, "no/such/file"])
+            .output()
+            .expect("an output");
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert!(
+            text(&output).contains(&format!("{option}: there is no folder no/such")),
+            "{}",
+            text(&output)
+        );
+    }
+    assert_eq!(source.requests().len(), 0);
+}

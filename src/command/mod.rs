@@ -61,6 +61,10 @@ async fn main_job(
             return USAGE;
         }
     };
+    if let Err(error) = options::check_places(output) {
+        print_error(&error.text(surroundings.error_look()));
+        return USAGE;
+    }
     let stop = surroundings::stop(Some(options.timeout));
     let (events, receiver) = Events::channel();
     let progress = show_progress(

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::surroundings::Surroundings;
 use super::sync::Job;
-use crate::cli::{self, RunOptions};
+use crate::cli::{self, OutputOptions, RunOptions};
 use crate::config::{self, Config, Faults, PrefixSources, Signatures, TargetPrefix};
 use crate::console;
 use crate::oci::Registry;
@@ -104,6 +104,22 @@ pub(super) fn assemble(
     })
 }
 
+/// Fails if there is no folder for what is to be written after the run: that would be late to say so.
+pub(super) fn check_places(output: &OutputOptions) -> Result<(), UsageError> {
+    for (name, path) in [("--report", &output.report), ("--summary", &output.summary)] {
+        let folder = path.as_deref().map(folder_of).filter(|folder| !folder.is_dir());
+        if let Some(folder) = folder {
+            return Err(option(format!("{name}: there is no folder {}; make it first", folder.display())));
+        }
+    }
+    Ok(())
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn settings(options: &RunOptions) -> Result<Settings, UsageError> {
     let registry = |name: &str| name.parse::<Registry>().map_err(|error| option(error.to_string()));
     let mut endpoints = HashMap::new();
@@ -182,7 +198,7 @@ pub(super) const fn progress(progress: cli::Progress) -> console::Progress {
 
 /// Writes a file anew; who reads it sees the old text or the new one, never a part.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     // A device or a pipe cannot be replaced, only written.
     if path.exists() && !path.is_file() {
         return std::fs::write(path, text);
