@@ -301,6 +301,8 @@ pub fn parse(
         // The action's description always gives this input, as `false`: a variable that says otherwise counts, so
         // that whoever asks for a plan in either place gets no live run.
         options.dry_run |= variables.says_true("SYNCER_DRY_RUN");
+        options.dry_run |= variables.says("SYNCER_MODE", "plan");
+        options.run.log.debug |= variables.says_true("SYNCER_DEBUG");
     }
     let checked = match &asked {
         Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => check(run),

@@ -82,6 +82,11 @@ impl Variables {
         value.is_some_and(|value| super::value::boolean(value) == Ok(true))
     }
 
+    /// Whether a variable says just this.
+    pub(super) fn says(&self, name: &str, value: &str) -> bool {
+        self.0.get(name).is_some_and(|said| said == value)
+    }
+
     /// Fails if there is an input that the action does not have.
     fn check_inputs(&self, command: &Command) -> Result<(), clap::Error> {
         let names = self.0.keys().filter_map(|name| name.strip_prefix(action::PREFIX)).map(str::to_lowercase);

@@ -157,7 +157,13 @@ fn target_credential(options: &RunOptions, prefix: &TargetPrefix) -> Result<Opti
             let text = if key.trim_start().starts_with('{') {
                 key.to_owned()
             } else {
-                let bytes = file("--target-repo-auth-key", Path::new(key))?;
+                // What is no file's name may be a key in a form that nobody thought of: it is not repeated.
+                let bytes = std::fs::read(key).map_err(|error| {
+                    option(format!(
+                        "--target-repo-auth-key: this is neither a JSON key, which begins with `{{`, nor the name of a \
+                         file that can be read: {error}"
+                    ))
+                })?;
                 String::from_utf8(bytes)
                     .map_err(|_| option("--target-repo-auth-key: the file is no text".into()))?
             };

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE};
 use http::HeaderValue;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::secret::Secret;
 
@@ -38,13 +39,20 @@ impl Secrets {
 
     /// The text with `***` in the place of each secret.
     pub(super) fn redact(&self, text: &str) -> String {
-        let mut secrets: Vec<&str> =
-            self.0.iter().map(Secret::expose).collect::<BTreeSet<_>>().into_iter().collect();
+        let secrets = self.0.iter().map(Secret::expose).filter(|secret| secret.len() >= SHORTEST);
+        let mut forms: Vec<String> = secrets.flat_map(forms).collect::<BTreeSet<_>>().into_iter().collect();
         // The longest first: one can be a part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.retain(|secret| secret.len() >= SHORTEST);
-        secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.iter().fold(text.to_owned(), |text, form| text.replace(form, "***"))
     }
+}
+
+/// What a secret can look like: as it is, in Base64 of both alphabets, with and without its end, and in a URL.
+fn forms(secret: &str) -> [String; 6] {
+    let (standard, url) = (BASE64.encode(secret), URL_SAFE.encode(secret));
+    let bare = |text: &str| text.trim_end_matches('=').to_owned();
+    let in_url = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    [secret.to_owned(), bare(&standard), bare(&url), standard, url, in_url]
 }
 
 #[cfg(test)]
@@ -60,5 +68,8 @@ mod tests {
         secrets.add_header(&HeaderValue::from_static("Bearer refresh-me-not"));
         let told = secrets.redact("refresh-me, refresh-me-not, dTpwYXNzOndvcmQ=, pass:word, abc");
         assert_eq!(told, "***, ***, ***, ***, abc");
+        // In Base64 with its end and without, and as in a URL.
+        let told = secrets.redact("cmVmcmVzaC1tZQ==, cmVmcmVzaC1tZQ, refresh%2Dme, pass%3Aword");
+        assert_eq!(told, "***, ***, ***, ***");
     }
 }

@@ -39,11 +39,13 @@ fn a_plan_can_be_asked_for() {
         workflow.run("push", &json!({})).expect(0, "planned");
         assert_eq!(workflow.target.writes().len(), 0);
     }
-    let workflow = Workflow::new().variable("SYNCER_DRY_RUN", "true");
-    put(&workflow, "team/app");
-    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
-    workflow.run("push", &json!({})).expect(0, "planned");
-    assert_eq!(workflow.target.writes().len(), 0);
+    for (name, value) in [("SYNCER_DRY_RUN", "true"), ("SYNCER_MODE", "plan")] {
+        let workflow = Workflow::new().variable(name, value);
+        put(&workflow, "team/app");
+        workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
+        workflow.run("push", &json!({})).expect(0, "planned");
+        assert_eq!(workflow.target.writes().len(), 0);
+    }
 }
 
 /// Inputs that a caller leaves out are as those that have a default.
@@ -314,4 +316,20 @@ fn a_list_that_was_not_checked_out_is_asked_for() {
         annotations.iter().any(|it| it.starts_with("notice ") && it.contains("checks them out")),
         "{annotations:?}"
     );
+}
+
+/// A workflow without the right to read pull requests, as the drop-in's callers have it, still plans.
+#[test]
+fn without_the_right_to_read_pull_requests_there_is_a_plan() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    put(&workflow, "team/app");
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
+    workflow.github.on_request(|seen| {
+        let here = seen.path.contains("/pulls/") || seen.path.contains("/issues/");
+        here.then(|| {
+            crate::stand_in::told(403, &json!({ "message": "Resource not accessible by integration" }))
+        })
+    });
+    workflow.pull_request("pull_request", &base, &head, false).expect(0, "planned");
 }

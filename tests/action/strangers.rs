@@ -219,3 +219,43 @@ fn github_is_only_asked_for_what_is_needed() {
     assert_eq!(writes, ["POST /graphql", "POST /repos/octo-org/mirror/issues/7/comments"]);
     assert!(workflow.target.requests().iter().all(|it| matches!(it.method, Method::GET | Method::HEAD)));
 }
+
+/// A key in a form that nobody thought of looks like a path. It is not repeated, wherever the message goes.
+#[test]
+fn a_key_that_is_taken_for_a_path_is_not_repeated() {
+    for key in [
+        "ewogICJ0eXBlIjogInNlcnZpY2VfYWNjb3VudCIKfQ==",
+        "'{\"type\": 1}'",
+        "/ewogICJ0eXBlIjogIn",
+        "\u{feff}{\"a\":1}",
+    ] {
+        let workflow =
+            Workflow::new().input("target-repo-auth-key", Some(key)).input("check-run", Some("true"));
+        let base = workflow.commit("images: []\n");
+        let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
+        workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
+        for step in [
+            workflow.run("push", &json!({})),
+            workflow.pull_request("pull_request_target", &base, &head, false),
+        ] {
+            step.expect(2, "failed");
+            let said = format!("{:?}{:?}", workflow.github.comments(), workflow.github.check_runs());
+            for text in [&step.shown(), &step.summary, &said] {
+                assert!(!text.contains(key), "{key} is in:\n{text}");
+            }
+        }
+    }
+}
+
+/// What was checked out may be a change's own: a link for the report leads nowhere.
+#[test]
+fn a_link_in_the_place_of_the_report_is_not_followed() {
+    let workflow = Workflow::new();
+    let name = "image-syncer-report.json";
+    std::os::unix::fs::symlink("/dev/stdout", workflow.workspace().join(name)).expect("a link");
+    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/gone:1"]));
+    let step = workflow.run("push", &json!({}));
+    step.expect(1, "failed");
+    assert_eq!(step.outputs["report-file"], "");
+    assert!(!step.text.contains("\"image_syncer\""), "{}", step.text);
+}

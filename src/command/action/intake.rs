@@ -14,7 +14,7 @@ use crate::command::options::{assemble, job, prefix_sources, signatures};
 use crate::command::sync::Job;
 use crate::command::{Surroundings, UsageError};
 use crate::config::{self, Changes, Config, Fault, ListFile, MAX_BYTES, TargetPrefix};
-use crate::github::api::ContentsError;
+use crate::github::api::{ApiErrorKind, ContentsError};
 use crate::github::{Api, CommitId};
 use crate::policy::{self, Policy};
 use crate::registry::Reach;
@@ -138,7 +138,15 @@ impl Reader<'_> {
     async fn is_stale(&self) -> Result<bool, Refusal> {
         let Some(number) = self.review.number else { return Ok(false) };
         let head = self.api.pull_request_head(&self.review.repository, number).await;
-        Ok(head.map_err(|error| Refusal::GitHub(error.to_string()))? != self.review.head)
+        match head {
+            Ok(head) => Ok(head != self.review.head),
+            // Without that right the event is all that is known.
+            Err(error) if matches!(error.kind, ApiErrorKind::Forbidden | ApiErrorKind::NotFound) => {
+                log::notice(&format!("whether the pull request moved on is not known: {error}"));
+                Ok(false)
+            }
+            Err(error) => Err(Refusal::GitHub(error.to_string())),
+        }
     }
 
     async fn list(&self, path: &Path) -> Result<Versions, Refusal> {

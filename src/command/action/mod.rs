@@ -2,7 +2,7 @@
 //!
 //! What started the workflow decides what may be done: a pull request or a merge group is planned, whatever any
 //! input says, with lists and policy that come from GitHub's API and not from the workspace. Everything that is
-//! printed goes through [`log`], which leaves no line that the runner would obey.
+//! printed goes through `log`, which leaves no line that the runner would obey.
 
 mod intake;
 mod log;

@@ -344,7 +344,15 @@ impl Publisher<'_> {
             "image-syncer" => "image-syncer-report.json".to_owned(),
             key => format!("image-syncer-report-{key}.json"),
         };
-        match replace(&self.situation.runner.workspace.join(&name), &report.json()) {
+        let path = self.situation.runner.workspace.join(&name);
+        // A link may be the change's own, and lead to the log.
+        if std::fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
+            log::warn(&format!(
+                "the report is not written to the workspace: {name} is there, and is no file"
+            ));
+            return None;
+        }
+        match replace(&path, &report.json()) {
             Ok(()) => Some(name),
             Err(error) => {
                 log::warn(&format!("the report is not written to the workspace: {error}"));

@@ -44,7 +44,7 @@ impl Report {
         self.page(limit, true)
     }
 
-    /// The report as a comment of at most `limit` bytes. It ends with a hidden mark, [`content_mark`], which is the
+    /// The report as a comment of at most `limit` bytes. It ends with a hidden mark, which is the
     /// same as long as the comment says the same but for the commit and the run.
     #[must_use]
     pub fn comment(&self, limit: usize) -> String {
