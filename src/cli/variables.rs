@@ -1,8 +1,9 @@
 //! Options from variables: each has `SYNCER_` and its name in capitals, with `_` for `-`.
 //!
 //! A variable is read as if its option had been typed first, so that both are checked alike; an option
-//! that was typed wins, and its variable still has to be one that could be read. An empty variable is as good as none, but for booleans, where it is an error: an
-//! empty `SYNCER_DRY_RUN` must not decide whether a run is a live one.
+//! that was typed wins, and its variable still has to be one that could be read. An empty variable is as good
+//! as none, but for booleans, where it is an error: an empty `SYNCER_DRY_RUN` must not decide whether a run is
+//! a live one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

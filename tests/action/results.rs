@@ -1,13 +1,15 @@
 //! Outputs, summary, annotations, check run, log.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::content::put_image;
 use crate::support::fault::Fault;
-use crate::workflow::{LIST, Workflow};
+use crate::workflow::{LIST, Step, Workflow};
 
 fn put(workflow: &Workflow, tag: &str) {
     put_image(&workflow.source.memory, "team/app", Some(tag), &[tag.as_bytes()]);
@@ -101,33 +103,39 @@ fn mistakes_in_the_list_are_annotated_where_they_are() {
     assert!(step.summary.contains("The list cannot be used"), "{}", step.summary);
 }
 
-/// The runner sends SIGINT and waits 7.5 seconds.
+/// Starts the step, sends it SIGINT as soon as `there` is set, and asserts that it ends within 5 seconds: the
+/// runner waits 7.5.
+fn cancelled_once(there: &AtomicBool, workflow: &Workflow, command: &mut Command) -> Step {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a process");
+    let began = Instant::now();
+    while !there.load(Ordering::SeqCst) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it never came so far");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let cancelled = Instant::now();
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let step = workflow.step(&child.wait_with_output().expect("an output"));
+    assert!(cancelled.elapsed() < Duration::from_secs(5), "{:?}", cancelled.elapsed());
+    step.expect(130, "failed");
+    step
+}
+
 #[test]
 fn a_cancelled_run_ends_soon_with_a_partial_summary() {
     let workflow = Workflow::new();
     put(&workflow, "1");
     workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/app:1"]));
-    let slow = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let seen = std::sync::Arc::clone(&slow);
+    let slow = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&slow);
     workflow.source.on_request(move |parts| {
         parts.uri.path().contains("/blobs/").then(|| {
-            seen.store(true, std::sync::atomic::Ordering::SeqCst);
+            seen.store(true, Ordering::SeqCst);
             Fault::Stall
         })
     });
     let mut command = workflow.command("push", &json!({}));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a process");
-    let began = Instant::now();
-    while !slow.load(std::sync::atomic::Ordering::SeqCst) {
-        assert!(began.elapsed() < Duration::from_secs(20), "it never came to the blobs");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let cancelled = Instant::now();
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("kill").success());
-    let step = workflow.step(&child.wait_with_output().expect("an output"));
-    assert!(cancelled.elapsed() < Duration::from_secs(5), "{:?}", cancelled.elapsed());
-    step.expect(130, "failed");
+    let step = cancelled_once(&slow, &workflow, &mut command);
     assert!(step.summary.contains("not run") || step.summary.contains("not-run"), "{}", step.summary);
     assert!(workflow.target.tags().is_empty());
 }
@@ -139,25 +147,14 @@ fn a_run_that_waits_for_github_can_be_cancelled() {
     let (base, head) =
         (workflow.commit("images: []\n"), workflow.commit(&workflow.list(&["source: SOURCE/x:1"])));
     workflow.github.move_head(&head);
-    let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let seen = std::sync::Arc::clone(&asked);
+    let asked = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&asked);
     workflow.github.on_request(move |_| {
-        seen.store(true, std::sync::atomic::Ordering::SeqCst);
+        seen.store(true, Ordering::SeqCst);
         std::thread::sleep(Duration::from_secs(3));
         None
     });
     let mut command = workflow.command("pull_request", &crate::workflow::pull_request(&base, &head, false));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a process");
-    let began = Instant::now();
-    while !asked.load(std::sync::atomic::Ordering::SeqCst) {
-        assert!(began.elapsed() < Duration::from_secs(20), "it never asked");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let cancelled = Instant::now();
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("kill").success());
-    let step = workflow.step(&child.wait_with_output().expect("an output"));
-    assert!(cancelled.elapsed() < Duration::from_secs(5), "{:?}", cancelled.elapsed());
-    step.expect(130, "failed");
+    let step = cancelled_once(&asked, &workflow, &mut command);
     assert!(step.summary.contains("The run was interrupted"), "{}", step.summary);
 }

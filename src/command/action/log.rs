@@ -40,17 +40,21 @@ pub(super) fn say(text: &str) {
 
 /// Says an error of the whole run, as an annotation.
 pub(super) fn error(message: &str) {
-    annotate(&Annotation { level: Level::Error, title: None, place: None, message: message.to_owned() });
+    of_the_run(Level::Error, message);
 }
 
 /// Says something that the whole run may go wrong with, as an annotation.
 pub(super) fn warn(message: &str) {
-    annotate(&Annotation { level: Level::Warning, title: None, place: None, message: message.to_owned() });
+    of_the_run(Level::Warning, message);
 }
 
 /// Says something worth knowing, as an annotation.
 pub(super) fn notice(message: &str) {
-    annotate(&Annotation { level: Level::Notice, title: None, place: None, message: message.to_owned() });
+    of_the_run(Level::Notice, message);
+}
+
+fn of_the_run(level: Level, message: &str) {
+    annotate(&Annotation { level, title: None, place: None, message: message.to_owned() });
 }
 
 /// Prints an annotation.

@@ -61,6 +61,8 @@ struct Situation {
     api: Option<Api>,
     /// The commit whose lists count.
     head: CommitId,
+    /// Tells the comment from those of other runs.
+    comment_key: StickyKey,
 }
 
 /// Runs the action and gives the exit code.
@@ -118,10 +120,8 @@ impl Situation {
             ActionMode::Plan => Mode::Plan,
             ActionMode::Auto | ActionMode::Sync => Mode::Sync,
         };
-        options
-            .comment_key
-            .parse::<StickyKey>()
-            .map_err(|error| format!("the input comment-key: {error}"))?;
+        let comment_key = options.comment_key.parse();
+        let comment_key = comment_key.map_err(|error| format!("the input comment-key: {error}"))?;
         let review = Review::of(&event, &runner);
         let mode = if review.is_some() { Mode::Plan } else { asked };
         let api = match &options.github_token {
@@ -146,7 +146,7 @@ impl Situation {
             );
         }
         let head = review.as_ref().map_or_else(|| runner.sha.clone(), |review| review.head.clone());
-        Ok(Self { runner, mode, review, api, head })
+        Ok(Self { runner, mode, review, api, head, comment_key })
     }
 
     /// A report with what GitHub knows of the run.

@@ -11,7 +11,7 @@ use crate::command::options::{SUMMARY_LIMIT, replace};
 use crate::command::{FAILED, Surroundings, USAGE, UsageError};
 use crate::config::Fault;
 use crate::github::annotation::within_budget;
-use crate::github::api::{ApiError, CheckRun, Conclusion, StickyKey};
+use crate::github::api::{ApiError, CheckRun, Conclusion};
 use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
 use crate::github::{Annotation, Level, Place};
 use crate::report::{self, Interruption, Mode, Report, Status, Verdict, Weight, faults};
@@ -295,8 +295,7 @@ impl Publisher<'_> {
         let Some(number) = review.number.filter(|_| self.options.comment != CommentWhen::Never) else {
             return Ok(None);
         };
-        let Ok(key) = self.options.comment_key.parse::<StickyKey>() else { return Ok(None) };
-        let sticky = api.sticky(&review.repository, number, &key);
+        let sticky = api.sticky(&review.repository, number, &self.situation.comment_key);
         let existing = sticky.existing().await?;
         let is_due = match self.options.comment {
             CommentWhen::Always => true,
