@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::surroundings::Surroundings;
 use super::sync::Job;
 use crate::cli::{self, OutputOptions, RunOptions};
-use crate::config::{self, Config, Faults, PrefixSources, Signatures, TargetPrefix};
+use crate::config::{self, Config, Faults, PrefixSources, Signatures, TargetPrefix, Trusted};
 use crate::console;
 use crate::oci::Registry;
 use crate::policy::{self, Policy};
@@ -64,7 +64,7 @@ pub(super) fn job(options: &RunOptions, mode: Mode, surroundings: &Surroundings)
 pub(super) fn prefix_sources<'a>(
     options: &'a RunOptions,
     policy: &'a Policy,
-    trusted: Option<&'a TargetPrefix>,
+    trusted: Option<Trusted<'a>>,
 ) -> PrefixSources<'a> {
     PrefixSources { policy: policy.prefix(), command_line: options.target_repo_prefix.as_deref(), trusted }
 }

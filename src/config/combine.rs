@@ -29,9 +29,28 @@ pub struct PrefixSources<'a> {
     pub policy: Option<&'a StatedPrefix>,
     /// The command line, or its variable. One that is wrong is a fault even where the policy decides.
     pub command_line: Option<&'a str>,
-    /// Where the images go whatever the lists say, because their author is not to decide it. A list that says
-    /// something else is a fault.
-    pub trusted: Option<&'a TargetPrefix>,
+    /// Where the images go whatever the lists say, because their author is not to decide it.
+    pub trusted: Option<Trusted<'a>>,
+}
+
+/// A prefix that a change of the lists does not decide.
+#[derive(Debug, Clone, Copy)]
+pub struct Trusted<'a> {
+    /// The prefix. A list that states another one is a fault.
+    pub prefix: &'a TargetPrefix,
+    /// What the lists stated before the change. That it still stands there is no more than a warning.
+    pub stated_before: Option<&'a TargetPrefix>,
+}
+
+/// What can be used of lists, whatever is wrong with the rest of them.
+#[derive(Debug)]
+pub struct Usable {
+    /// The entries that are in order, if it is known where the images go.
+    pub config: Option<Config>,
+    /// The prefix that the lists state, the first of several.
+    pub stated: Option<TargetPrefix>,
+    /// All that is wrong; may be nothing.
+    pub faults: Vec<Fault>,
 }
 
 /// Reads lists from files and makes one [`Config`] of them.
@@ -47,7 +66,7 @@ pub fn read(files: &[PathBuf], prefix: PrefixSources<'_>, signatures: Signatures
             Err(fault) => faults.push(fault),
         }
     }
-    load_with(faults, &lists, prefix, signatures)
+    whole(load_with(faults, &lists, prefix, signatures))
 }
 
 /// Makes one [`Config`] of some lists. Entries stay in their order, list after list.
@@ -55,7 +74,20 @@ pub fn read(files: &[PathBuf], prefix: PrefixSources<'_>, signatures: Signatures
 /// # Errors
 /// All that is wrong with all of them, and with the target prefix.
 pub fn load(lists: &[ListFile], prefix: PrefixSources<'_>, signatures: Signatures) -> Result<Config, Faults> {
+    whole(usable(lists, prefix, signatures))
+}
+
+/// Makes what can be made of some lists, of which nobody has to know that they are in order.
+#[must_use]
+pub fn usable(lists: &[ListFile], prefix: PrefixSources<'_>, signatures: Signatures) -> Usable {
     load_with(Vec::new(), lists, prefix, signatures)
+}
+
+fn whole(usable: Usable) -> Result<Config, Faults> {
+    match usable.config {
+        Some(config) if usable.faults.is_empty() => Ok(config),
+        _ => Err(Faults::new(usable.faults)),
+    }
 }
 
 fn load_with(
@@ -63,7 +95,7 @@ fn load_with(
     files: &[ListFile],
     prefix: PrefixSources<'_>,
     signatures: Signatures,
-) -> Result<Config, Faults> {
+) -> Usable {
     let all_read = faults.is_empty();
     let mut lists = Vec::new();
     let mut warnings = Vec::new();
@@ -74,6 +106,10 @@ fn load_with(
         warnings.append(&mut diagnostics.warnings);
         lists.push((diagnostics, list));
     }
+    let stated = lists.iter().find_map(|(_, list)| match &list.prefix {
+        Prefix::Stated(_, prefix) => Some(prefix.clone()),
+        Prefix::None | Prefix::Unknown => None,
+    });
     let decided = decide_prefix(prefix, &lists, all_read, &mut warnings);
     let prefix = decided.map_err(|mut more| faults.append(&mut more)).ok();
 
@@ -86,12 +122,8 @@ fn load_with(
         warnings.append(&mut diagnostics.warnings);
     }
     warnings.sort();
-    match prefix {
-        Some(prefix) if faults.is_empty() => {
-            Ok(Config { prefix, signatures, entries: entries.entries, warnings })
-        }
-        _ => Err(Faults::new(faults)),
-    }
+    let config = prefix.map(|prefix| Config { prefix, signatures, entries: entries.entries, warnings });
+    Usable { config, stated, faults }
 }
 
 /// The target prefix: the policy's, else the command line's, else that of the lists.
@@ -107,15 +139,19 @@ fn decide_prefix(
         Prefix::Stated(place, prefix) => Some((diagnostics.location(*place), prefix)),
         Prefix::None | Prefix::Unknown => None,
     });
-    if let Some(trusted) = sources.trusted {
-        let differing = stated.filter(|(_, other)| *other != trusted).map(|(location, other)| {
+    if let Some(Trusted { prefix: trusted, stated_before }) = sources.trusted {
+        let mut differing = Vec::new();
+        for (location, other) in stated.filter(|(_, other)| *other != trusted) {
             let message = format!(
                 "`{other}` is not where the images go: that is `{trusted}`, by the policy, the workflow or the list of \
                  the branch that this is to be merged into, and a change of the list cannot move it; take the line out"
             );
-            Fault::new(Some(location), &message)
-        });
-        let differing: Vec<Fault> = differing.collect();
+            if stated_before == Some(other) {
+                warnings.push(Diagnostic::new(location, &message));
+            } else {
+                differing.push(Fault::new(Some(location), &message));
+            }
+        }
         return if differing.is_empty() { Ok(trusted.clone()) } else { Err(differing) };
     }
     if let Some(policy) = sources.policy {

@@ -90,6 +90,25 @@ impl Faults {
         Self(faults)
     }
 
+    /// The same, each with a word if it was there before a change that did not bring it. Lines move, so that only
+    /// file and message are compared.
+    #[must_use]
+    pub fn with_those_of_before(self, before: &[Fault]) -> Self {
+        fn file(fault: &Fault) -> Option<&str> {
+            fault.location.as_ref().map(|location| &*location.file)
+        }
+        let told = |fault: Fault| {
+            let was_there = before.iter().any(|it| it.message == fault.message && file(it) == file(&fault));
+            if was_there {
+                let message = format!("{} (this was so before the change: mend it first)", fault.message);
+                Fault::new(fault.location, &message)
+            } else {
+                fault
+            }
+        };
+        Self::new(self.0.into_iter().map(told).collect())
+    }
+
     /// The faults, sorted; there is at least one.
     #[must_use]
     pub fn as_slice(&self) -> &[Fault] {

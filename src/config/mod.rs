@@ -21,7 +21,7 @@ mod target_name;
 pub(crate) mod yaml;
 
 pub use changes::{Change, Changes};
-pub use combine::{PrefixSources, StatedPrefix, load, read};
+pub use combine::{PrefixSources, StatedPrefix, Trusted, Usable, load, read, usable};
 pub use diagnostic::{Diagnostic, Fault, Faults, Location};
 pub use file::ListFile;
 pub use schema::LIST_SCHEMA;

@@ -26,6 +26,12 @@ pub enum Level {
 }
 
 impl Level {
+    /// Where it stands among the three.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// The name of the workflow command.
     #[must_use]
     pub fn command(self) -> &'static str {
@@ -73,22 +79,23 @@ pub struct Annotation {
     pub message: String,
 }
 
-/// What fits into a step: ten of each level, in the order given. The last one of a level that overflows says how many
-/// more there are.
+/// What fits into a step that has `printed` so many of each [level](Level::index) already: ten of each, in the order
+/// given. The last one of a level that overflows says how many more there are.
 #[must_use]
-pub fn within_budget(annotations: Vec<Annotation>) -> Vec<Annotation> {
+pub fn within_budget(annotations: Vec<Annotation>, printed: [usize; 3]) -> Vec<Annotation> {
+    let room = printed.map(|printed| MOST_OF_A_LEVEL.saturating_sub(printed));
     let mut kept: Vec<Annotation> = Vec::new();
     let mut more = [0_usize; 3];
     for annotation in annotations {
         let level = annotation.level;
-        if kept.iter().filter(|kept| kept.level == level).count() < MOST_OF_A_LEVEL {
+        if kept.iter().filter(|kept| kept.level == level).count() < room[level.index()] {
             kept.push(annotation);
         } else {
-            more[level as usize] += 1;
+            more[level.index()] += 1;
         }
     }
     for level in [Level::Error, Level::Warning, Level::Notice] {
-        let count = more[level as usize];
+        let count = more[level.index()];
         let last = kept.iter_mut().rev().find(|annotation| annotation.level == level);
         if let Some(last) = last.filter(|_| count > 0) {
             let plural = if count == 1 { "" } else { "s" };
@@ -113,7 +120,7 @@ mod tests {
         let mut all: Vec<_> = (0..13).map(|n| annotation(Level::Error, &format!("error {n}"))).collect();
         all.extend((0..10).map(|n| annotation(Level::Warning, &format!("warning {n}"))));
         all.extend((0..11).map(|n| annotation(Level::Notice, &format!("notice {n}"))));
-        let kept = within_budget(all);
+        let kept = within_budget(all, [0; 3]);
         assert_eq!(kept.len(), 30);
         assert_eq!(kept[8].message, "error 8");
         assert_eq!(kept[9].message, "error 9\n(and 3 more errors: see the summary)");
@@ -122,8 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_printed_before_takes_room() {
+        let all = vec![annotation(Level::Warning, "x"); 9];
+        assert_eq!(within_budget(all.clone(), [10, 1, 0]).len(), 9);
+        let kept = within_budget(all.clone(), [0, 3, 0]);
+        assert_eq!(kept.len(), 7);
+        assert_eq!(kept[6].message, "x\n(and 2 more warnings: see the summary)");
+        assert!(within_budget(all, [0, 12, 0]).is_empty());
+    }
+
+    #[test]
     fn the_overflow_is_told_after_the_longest_message() {
-        let kept = within_budget(vec![annotation(Level::Error, &"é𝄞".repeat(5000)); 12]);
+        let kept = within_budget(vec![annotation(Level::Error, &"é𝄞".repeat(5000)); 12], [0; 3]);
         let last = &kept[9].message;
         assert!(last.ends_with("…\n(and 2 more errors: see the summary)"), "{last}");
         assert!(last.encode_utf16().count() < LONGEST_MESSAGE);

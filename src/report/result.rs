@@ -30,12 +30,13 @@ impl Report {
     }
 
     /// A JSON list of the images, each with `source`, `target` (with the digest, where it is known) and
-    /// `outcome` (in a plan the decision). In at most `limit` bytes: those that were up to date go first, and
-    /// `false` says that some are missing.
+    /// `outcome` (in a plan the decision). In at most `limit` bytes: those that weigh least are left out, what
+    /// was up to date before others. The number is how many are missing.
     #[must_use]
-    pub fn images(&self, limit: usize) -> (String, bool) {
+    pub fn images(&self, limit: usize) -> (String, usize) {
         let mut list = String::from("[");
-        for entry in self.entries_by_weight() {
+        let entries = self.entries_by_weight();
+        for (number, entry) in entries.iter().enumerate() {
             let target = match &entry.item.digest {
                 Some(digest) => format!("{}@{digest}", entry.item.target),
                 None => entry.item.target.to_string(),
@@ -48,7 +49,7 @@ impl Report {
             let image = image.to_string();
             if list.len() + image.len() + 2 > limit {
                 list.push(']');
-                return (list, false);
+                return (list, entries.len() - number);
             }
             if list.len() > 1 {
                 list.push(',');
@@ -56,7 +57,7 @@ impl Report {
             list.push_str(&image);
         }
         list.push(']');
-        (list, true)
+        (list, 0)
     }
 }
 
@@ -93,16 +94,17 @@ mod tests {
     #[test]
     fn images_are_a_list_within_its_limit() {
         let report = sync_report([vec![Outcome::UpToDate; 500], vec![Outcome::Copied]].concat());
-        let (all, whole) = report.images(usize::MAX);
+        let (all, missing) = report.images(usize::MAX);
         let parsed: Vec<serde_json::Value> = serde_json::from_str(&all).expect("JSON");
-        assert!(whole);
+        assert_eq!(missing, 0);
         assert_eq!(parsed.len(), 501);
         assert_eq!(parsed[0]["outcome"], "copied");
         assert!(parsed[0]["target"].as_str().is_some_and(|target| target.contains("@sha256:")));
-        let (some, whole) = report.images(10_000);
-        assert!(!whole && some.len() <= 10_000, "{}", some.len());
+        let (some, missing) = report.images(10_000);
+        assert!(some.len() <= 10_000, "{}", some.len());
         let parsed: Vec<serde_json::Value> = serde_json::from_str(&some).expect("JSON");
         assert_eq!(parsed[0]["outcome"], "copied");
+        assert_eq!(parsed.len() + missing, 501);
         assert_eq!(report.images(2).0, "[]");
     }
 }

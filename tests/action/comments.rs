@@ -54,13 +54,39 @@ fn it_is_not_written_when_it_would_say_the_same() {
     lists(&workflow, &["1"]).expect(0, "planned");
     workflow.github.take_lines();
     let base = workflow.commit("images: []\n");
-    let head =
-        workflow.commit(&format!("{}# another commit\n", workflow.list(&["source: SOURCE/team/app:1"])));
-    // The commit is another one, and so is the digest of nothing else.
+    let list = workflow.list(&["source: SOURCE/team/app:1"]);
+    let same = workflow.github.comments()[0].body.clone();
+    let head = workflow.commit(&format!("# [\"1\"]\n{list}"));
+    // The run is another one, of the same commit.
+    let workflow = workflow.variable("GITHUB_RUN_ID", "43");
     let step = workflow.pull_request("pull_request", &base, &head, false);
     step.expect(0, "planned");
     assert_eq!(writes(&workflow), Vec::<String>::new());
     assert!(!step.outputs["comment-url"].is_empty());
+    assert_eq!(workflow.github.comments()[0].body, same);
+
+    // Of another commit it says another commit, be the rest the same.
+    let head = workflow.commit(&format!("{list}# another commit\n"));
+    workflow.pull_request("pull_request", &base, &head, false).expect(0, "planned");
+    let body = &workflow.github.comments()[0].body;
+    assert!(body.contains(&format!("/commit/{head}")) && body.contains("/runs/43"), "{body}");
+}
+
+/// A newer commit has a run of its own, which says what there is to say.
+#[test]
+fn a_run_that_was_overtaken_leaves_the_comment_alone() {
+    let workflow = workflow();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    workflow.github.on_request(move |seen| {
+        let again = seen.path == "/repos/octo-org/mirror/pulls/7"
+            && asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0;
+        again.then(|| told(200, &serde_json::json!({ "number": 7, "head": { "sha": "2".repeat(40) } })))
+    });
+    let step = lists(&workflow, &["1"]);
+    step.expect(0, "planned");
+    assert!(step.annotations().iter().any(|it| it.contains("stale: ")), "{:?}", step.annotations());
+    assert_eq!(writes(&workflow), Vec::<String>::new());
+    assert_eq!(step.outputs["comment-url"], "");
 }
 
 #[test]
@@ -126,6 +152,17 @@ fn a_comment_that_may_not_be_written_is_a_warning() {
     assert!(warning.contains("pull-requests: write"), "{warning}");
     assert!(step.summary.contains("Plan: 1 to copy"), "{}", step.summary);
     assert_eq!(step.outputs["comment-url"], "");
+    // GitHub keeps ten warnings of a step: this one is among them, however many the list has.
+    let floating: Vec<String> = (0..12).map(|n| format!("source: SOURCE/team/app{n}")).collect();
+    let floating: Vec<&str> = floating.iter().map(String::as_str).collect();
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&floating));
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    let warnings: Vec<String> =
+        step.annotations().into_iter().filter(|it| it.starts_with("warning ")).collect();
+    assert_eq!(warnings.len(), 10, "{warnings:?}");
+    assert!(warnings[0].contains("pull-requests: write"), "{warnings:?}");
+    assert!(warnings[9].contains("(and 3 more warnings"), "{warnings:?}");
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn an_event_that_nobody_thought_of_is_an_error() {
         step.expect(2, "failed");
         let error = format!("error :: the event `{event}` is not supported");
         assert!(step.annotations().iter().any(|it| it.starts_with(&error)), "{:?}", step.annotations());
+        assert!(step.summary.contains("The run cannot begin"), "{}", step.summary);
     }
     assert!(workflow.source.requests().is_empty() && workflow.target.requests().is_empty());
 }
@@ -130,6 +131,93 @@ fn a_head_that_moved_on_is_stale() {
     step.expect(0, "noop");
     assert!(step.annotations()[0].starts_with("notice :: stale: "), "{:?}", step.annotations());
     assert!(workflow.source.requests().is_empty());
+}
+
+/// What came to the base branch since the change departed from it is no part of the change.
+#[test]
+fn a_change_is_compared_with_where_it_departed() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    put(&workflow, "team/old");
+    put(&workflow, "team/new");
+    let (old, new) = ("source: SOURCE/team/old:1", "source: SOURCE/team/new:1");
+    let start = workflow.commit(&workflow.list(&[old]));
+    let base = workflow.commit(&workflow.list(&["source: SOURCE/team/meanwhile:1"]));
+    let head = workflow.commit(&workflow.list(&[old, new]));
+    workflow.github.departs(&head, &start);
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(0, "planned");
+    assert_eq!(step.outputs["copied"], "1");
+    let body = workflow.github.comments()[0].body.clone();
+    assert!(body.contains("1 image new or changed") && !body.contains("off the list"), "{body}");
+
+    // What only the base branch changed is nothing to sync here.
+    let behind = workflow
+        .github
+        .commit(&[(LIST, Entry::File(workflow.list(&[old]).as_bytes())), ("x", Entry::File(b"x"))]);
+    workflow.github.departs(&behind, &start);
+    workflow.pull_request("pull_request", &base, &behind, false).expect(0, "noop");
+
+    // Where GitHub does not tell, it is the base branch as it is.
+    workflow.github.on_request(|seen| {
+        seen.path
+            .contains("/compare/")
+            .then(|| crate::stand_in::told(404, &json!({ "message": "Not Found" })))
+    });
+    let step = workflow.pull_request("pull_request", &start, &head, false);
+    step.expect(0, "planned");
+    assert!(step.annotations().iter().any(|it| it.contains("compared with the base branch as it is")));
+}
+
+/// Whoever mends what is broken on the base branch is not stopped by it.
+#[test]
+fn a_list_that_was_not_in_order_can_be_mended() {
+    let workflow =
+        Workflow::new().input("allow-private-networks", Some("true")).input("target-repo-prefix", None);
+    put(&workflow, "team/app");
+    put(&workflow, "team/old");
+    let prefix = format!("targetRepoPrefix: {}/mirror/\n", workflow.target.host());
+    let (old, app) = ("source: SOURCE/team/old:1", "source: SOURCE/team/app:1");
+    let good = format!("{prefix}{}", workflow.list(&[old, app]));
+    let broken = format!("{prefix}{}", workflow.list(&[old, "source: SOURCE/team/app@"]));
+    let base = workflow.commit(&broken);
+    let step = workflow.pull_request("pull_request", &base, &workflow.commit(&good), false);
+    step.expect(0, "planned");
+    assert_eq!(step.outputs["copied"], "1", "what could be read of the broken list is not new");
+
+    // Whoever does not mend it is told that it is not theirs.
+    let also = format!("{broken}  - source: {}/team/more:1\n", workflow.source.host());
+    let step = workflow.pull_request("pull_request", &base, &workflow.commit(&also), false);
+    step.expect(2, "failed");
+    assert!(step.annotations().iter().any(|it| it.contains("(this was so before the change")));
+
+    // A link in the list's place, and a prefix that the policy overrides anyway.
+    let other = format!("{}/other/", workflow.target.host());
+    let workflow = workflow.input("target-repo-prefix", Some(&other));
+    let link = workflow.github.commit(&[(LIST, Entry::Link("elsewhere.yaml"))]);
+    let plain = workflow.commit(&workflow.list(&[app]));
+    workflow.pull_request("pull_request", &link, &plain, false).expect(0, "planned");
+    let base = workflow.commit(&format!("{prefix}images: []\n"));
+    let step = workflow.pull_request("pull_request", &base, &workflow.commit(&good), false);
+    step.expect(0, "planned");
+    assert!(step.annotations().iter().any(|it| it.starts_with("warning external-images.yaml:1: ")));
+}
+
+#[test]
+fn a_list_that_is_taken_away_is_said() {
+    let workflow = Workflow::new()
+        .input("allow-private-networks", Some("true"))
+        .input("images-file", Some("./external-images.yaml\n././more.yaml"));
+    put(&workflow, "team/app");
+    put(&workflow, "team/more");
+    let list = |name: &str| workflow.list(&[&format!("source: SOURCE/team/{name}:1")]);
+    let (app, more) = (list("app"), list("more"));
+    let base = workflow
+        .github
+        .commit(&[(LIST, Entry::File(app.as_bytes())), ("more.yaml", Entry::File(more.as_bytes()))]);
+    let step = workflow.pull_request("pull_request", &base, &workflow.commit(&app), false);
+    step.expect(0, "noop");
+    let warning = "the change takes more.yaml away";
+    assert!(step.annotations().iter().any(|it| it.contains(warning)), "{:?}", step.annotations());
 }
 
 /// What was wrong before is not this change's fault: it is said, and decides nothing.

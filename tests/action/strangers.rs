@@ -247,6 +247,22 @@ fn a_key_that_is_taken_for_a_path_is_not_repeated() {
     }
 }
 
+/// A key that is given by its file's name is as secret as one that is given itself.
+#[test]
+fn the_key_in_a_file_is_hidden() {
+    let workflow = Workflow::new();
+    let path = workflow.temp().join("key.json");
+    let key = json!({ "type": "service_account", "client_email": "a@b", "private_key": "hunter2-hunter2" });
+    std::fs::write(&path, key.to_string()).expect("a file");
+    let workflow = workflow.input("target-repo-auth-key", Some(&path.display().to_string()));
+    workflow.check_out(LIST, &workflow.list(&["source: SOURCE/team/gone:1"]));
+    let step = workflow.run("push", &json!({}));
+    let masked: Vec<String> =
+        step.commands().into_iter().filter(|it| it.name == "add-mask").map(|it| it.data).collect();
+    assert!(masked.contains(&key.to_string()), "{masked:?}");
+    assert!(!masked.contains(&path.display().to_string()), "{masked:?}");
+}
+
 /// What was checked out may be a change's own: a link for the report leads nowhere.
 #[test]
 fn a_link_in_the_place_of_the_report_is_not_followed() {

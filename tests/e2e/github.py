@@ -48,6 +48,7 @@ class GitHub:
         self.viewer = "github-actions[bot]"
         self.may_write = True
         self.head = None
+        self.departed = {}
         self.comments = []
         self.check_runs = []
         self.requests = []
@@ -157,6 +158,10 @@ class GitHub:
         if match := re.fullmatch(r"git/blobs/([0-9a-f]{40})", route):
             _require(headers.get("Accept") == "application/vnd.github.raw+json", 406, "the test wants the raw type")
             return 200, {}, _found(self._blobs, match[1])
+        if match := re.fullmatch(r"compare/([0-9a-f]{40})\.\.\.([0-9a-f]{40})", route):
+            for commit in match.groups():
+                _found(self._objects, commit)
+            return 200, {}, {"merge_base_commit": {"sha": self.departed.get(match[2], match[1])}, "files": []}
         if re.fullmatch(r"pulls/[1-9][0-9]*", route):
             return 200, {}, {"number": int(route.split("/")[1]), "head": {"sha": self.head}, "state": "open"}
         if re.fullmatch(r"issues/[1-9][0-9]*/comments", route):

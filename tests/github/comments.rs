@@ -45,6 +45,20 @@ async fn a_comment_is_created_once_and_then_edited_in_place() {
     }
 }
 
+/// Between looking and writing somebody deletes it.
+#[tokio::test]
+async fn a_comment_that_was_deleted_is_written_anew() {
+    let github = GitHub::start();
+    update(&github, "One image.").await.expect("a comment");
+    github.on_request(|seen| {
+        let gone = seen.method == http::Method::PATCH;
+        gone.then(|| told(404, &json!({ "message": "Not Found" })))
+    });
+    let written = update(&github, "Two images.").await.expect("a comment");
+    assert_eq!(written.change, Change::Created);
+    assert!(github.comments().last().expect("a comment").body.ends_with("Two images."));
+}
+
 #[tokio::test]
 async fn a_comment_of_somebody_else_is_never_taken_for_ours() {
     let github = GitHub::start();

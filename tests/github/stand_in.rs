@@ -65,6 +65,8 @@ struct Keeps {
     objects: BTreeMap<String, Value>,
     blobs: BTreeMap<String, Vec<u8>>,
     head: String,
+    /// Where commits departed from the base branch, if not from its head.
+    departed: BTreeMap<String, String>,
     comments: Vec<Kept>,
     check_runs: Vec<Value>,
     log: Vec<Seen>,
@@ -101,6 +103,7 @@ impl GitHub {
             objects: BTreeMap::new(),
             blobs: BTreeMap::new(),
             head: "1".repeat(40),
+            departed: BTreeMap::new(),
             comments: Vec::new(),
             check_runs: Vec::new(),
             log: Vec::new(),
@@ -147,6 +150,11 @@ impl GitHub {
     /// Changes something that it keeps below an ID or a name of it.
     pub(crate) fn change_trees(&self, change: impl Fn(&mut Value)) {
         self.keeps().objects.values_mut().filter(|object| object["tree"].is_array()).for_each(change);
+    }
+
+    /// Has a commit depart from the base branch at `start`, whatever came to the branch since.
+    pub(crate) fn departs(&self, commit: &str, start: &str) {
+        self.keeps().departed.insert(commit.to_owned(), start.to_owned());
     }
 
     pub(crate) fn move_head(&self, commit: &str) {
@@ -335,6 +343,14 @@ impl Keeps {
                     return Ok(Response::new(Body::from(blob.clone())));
                 }
                 Ok(told(200, &json!({ "encoding": "base64", "content": "" })))
+            }
+            ("GET", ["compare", ends]) => {
+                let (base, head) = ends.split_once("...").ok_or(MISSING)?;
+                let known = |id: &str| self.objects.get(id).map(|_| ()).ok_or(MISSING);
+                known(base).and(known(head))?;
+                let start = self.departed.get(head).map_or(base, String::as_str);
+                let files = if query.contains("page=2") { json!([]) } else { json!([{ "filename": "x" }]) };
+                Ok(told(200, &json!({ "merge_base_commit": { "sha": start }, "files": files })))
             }
             ("GET", ["pulls", "7"]) => {
                 let head = json!({ "sha": self.head, "ref": "x" });

@@ -151,7 +151,7 @@ proptest! {
 
     #[test]
     fn the_budget_holds_and_each_is_still_one_command(all in vec(annotation(hostile()), 0..60)) {
-        let kept = within_budget(all);
+        let kept = within_budget(all, [0; 3]);
         for level in [Level::Error, Level::Warning, Level::Notice] {
             prop_assert!(kept.iter().filter(|kept| kept.level == level).count() <= MOST_OF_A_LEVEL);
         }

@@ -13,7 +13,7 @@ use crate::cli::{ActionOptions, RunOptions};
 use crate::command::options::{assemble, job, prefix_sources, signatures};
 use crate::command::sync::Job;
 use crate::command::{Surroundings, UsageError};
-use crate::config::{self, Changes, Config, Fault, ListFile, MAX_BYTES, TargetPrefix};
+use crate::config::{self, Changes, Fault, ListFile, MAX_BYTES, PrefixSources, TargetPrefix, Trusted};
 use crate::github::api::{ApiErrorKind, ContentsError};
 use crate::github::{Api, CommitId};
 use crate::policy::{self, Policy};
@@ -92,11 +92,31 @@ struct Reader<'a> {
     api: &'a Api,
 }
 
-/// A list at both commits.
+/// A list with the change, and without it.
 struct Versions {
     name: String,
     head: Option<Vec<u8>>,
-    base: Option<Vec<u8>>,
+    before: Before,
+}
+
+/// A list as a commit has it that nobody is asked to mend.
+#[derive(PartialEq)]
+enum Before {
+    /// There is none.
+    Missing,
+    /// This.
+    There(Vec<u8>),
+    /// Something else has its name: a directory, a symbolic link, something too large.
+    Unusable,
+}
+
+impl Before {
+    fn text(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::There(text) => Some(text.clone()),
+            Self::Missing | Self::Unusable => None,
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -108,8 +128,10 @@ impl Reader<'_> {
             let why = "stale: the pull request has a newer commit, which has a run of its own";
             return Ok(Intake::Nothing(Nothing::NotOurs(why)));
         }
-        let lists = try_join_all(self.options.run.images_files.iter().map(|path| self.list(path))).await?;
-        if lists.iter().all(|list| list.head == list.base) {
+        let start = self.start().await?;
+        let lists = self.options.run.images_files.iter().map(|path| self.list(path, &start));
+        let lists = try_join_all(lists).await?;
+        if lists.iter().all(|list| list.head == list.before.text() && list.before != Before::Unusable) {
             if lists.iter().all(|list| list.head.is_none()) {
                 let names = lists.iter().map(|list| list.name.as_str()).collect::<Vec<_>>().join(", ");
                 log::warn(&format!("neither the head nor the base commit has {names}: is the path right?"));
@@ -119,16 +141,37 @@ impl Reader<'_> {
         if lists.iter().all(|list| list.head.is_none()) {
             return Ok(Intake::Nothing(Nothing::NoChange("the change takes the lists away")));
         }
+        for list in lists.iter().filter(|list| list.head.is_none() && list.before != Before::Missing) {
+            log::warn(&format!(
+                "the change takes {} away: what it lists stays at the target and is not looked after any more; take \
+                 the list out of images-file too, since a sync fails at a list that is not there",
+                list.name
+            ));
+        }
         self.refuse_the_workspace()?;
         let run = &self.options.run;
         let policy = self.policy().await?;
-        let base = self.base(&lists, &policy);
-        let trusted = self.trusted_prefix(base.as_ref(), &policy)?;
-        let head = files(lists.iter().filter_map(|list| Some((&list.name, list.head.clone()?))));
+        let before: Vec<ListFile> =
+            lists.iter().filter_map(|list| ListFile::of(&list.name, list.before.text()?).ok()).collect();
+        let stated_before = config::usable(&before, PrefixSources::default(), signatures(run)).stated;
+        let trusted = self.trusted_prefix(&policy, &lists, &start, stated_before.as_ref()).await?;
+        // A prefix that the lists had before counts for nothing, whatever it was.
+        let text = trusted.to_string();
+        let prefix = PrefixSources { command_line: Some(&text), ..PrefixSources::default() };
+        let before = config::usable(&before, prefix, signatures(run));
+        if !before.faults.is_empty() || lists.iter().any(|list| list.before == Before::Unusable) {
+            log::warn(
+                "the lists were not in order before the change: what could not be read of them counts as new",
+            );
+        }
+        let head: Result<Vec<ListFile>, Fault> =
+            lists.iter().filter_map(|list| Some(ListFile::of(&list.name, list.head.clone()?))).collect();
         let head = head.map_err(config::Faults::from).map_err(UsageError::Lists)?;
-        let prefix = prefix_sources(run, &policy, Some(&trusted));
-        let config = config::load(&head, prefix, signatures(run)).map_err(UsageError::Lists)?;
-        let changes = Changes::between(base.as_ref(), &config);
+        let trusted = Trusted { prefix: &trusted, stated_before: stated_before.as_ref() };
+        let config = config::load(&head, prefix_sources(run, &policy, Some(trusted)), signatures(run));
+        let config =
+            config.map_err(|faults| UsageError::Lists(faults.with_those_of_before(&before.faults)))?;
+        let changes = Changes::between(before.config.as_ref(), &config);
         let mut job = assemble(run, self.situation.mode, config, policy, self.surroundings)?;
         job.settings.anonymous_sources = self.review.fork;
         job.settings.reach = self.reach()?;
@@ -149,21 +192,45 @@ impl Reader<'_> {
         }
     }
 
-    async fn list(&self, path: &Path) -> Result<Versions, Refusal> {
-        let name = path.display().to_string();
-        let (head, base) =
-            futures::try_join!(self.file(&self.review.head, &name), self.file(&self.review.base, &name))?;
-        Ok(Versions { name, head, base })
+    /// The commit that the change departed from. What the base branch got since is no part of the change.
+    async fn start(&self) -> Result<CommitId, Refusal> {
+        let Review { repository, base, head, number, .. } = self.review;
+        if number.is_none() {
+            return Ok(base.clone());
+        }
+        match self.api.merge_base(repository, base, head).await {
+            Ok(start) => Ok(start),
+            Err(error) if matches!(error.kind, ApiErrorKind::Forbidden | ApiErrorKind::NotFound) => {
+                log::notice(&format!("the change is compared with the base branch as it is: {error}"));
+                Ok(base.clone())
+            }
+            Err(error) => Err(Refusal::GitHub(error.to_string())),
+        }
+    }
+
+    async fn list(&self, path: &Path, start: &CommitId) -> Result<Versions, Refusal> {
+        let name = in_repository(path);
+        let (head, before) =
+            futures::try_join!(self.file(&self.review.head, &name), self.before(start, &name))?;
+        Ok(Versions { name, head, before })
+    }
+
+    async fn before(&self, commit: &CommitId, name: &str) -> Result<Before, ContentsError> {
+        match self.file(commit, name).await {
+            Ok(None) => Ok(Before::Missing),
+            Ok(Some(text)) => Ok(Before::There(text)),
+            Err(ContentsError::NotAFile { .. } | ContentsError::TooLarge { .. }) => Ok(Before::Unusable),
+            Err(error) => Err(error),
+        }
     }
 
     async fn file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, ContentsError> {
-        let path = path.strip_prefix("./").unwrap_or(path);
         self.api.file_at(&self.review.repository, commit, path, MAX_BYTES as u64).await
     }
 
     async fn policy(&self) -> Result<Policy, Refusal> {
         let Some(path) = &self.options.run.policy_file else { return Ok(Policy::default()) };
-        let name = path.display().to_string();
+        let name = in_repository(path);
         let Some(bytes) = self.file(&self.review.base, &name).await? else {
             let message = format!(
                 "the policy {name} is not in the base commit {}: it is read there, so that no change brings its own",
@@ -176,34 +243,34 @@ impl Reader<'_> {
         Ok(policy::load(&name, &text).map_err(UsageError::Policy)?)
     }
 
-    /// The lists as they are without the change. That they are not in order is no fault of the change's.
-    fn base(&self, lists: &[Versions], policy: &Policy) -> Option<Config> {
-        let run = &self.options.run;
-        let base = files(lists.iter().filter_map(|list| Some((&list.name, list.base.clone()?)))).ok()?;
-        if base.is_empty() {
-            return None;
-        }
-        let config = config::load(&base, prefix_sources(run, policy, None), signatures(run));
-        if config.is_err() {
-            log::warn("the lists of the base commit are not in order: all entries count as this change's");
-        }
-        config.ok()
-    }
-
-    /// Where the images go, by anybody but the change.
-    fn trusted_prefix(&self, base: Option<&Config>, policy: &Policy) -> Result<TargetPrefix, Refusal> {
-        let prefix = match (base, policy.prefix(), &self.options.run.target_repo_prefix) {
-            (Some(base), ..) => base.prefix.clone(),
-            (None, Some(stated), _) => stated.prefix.clone(),
-            (None, None, Some(text)) => {
+    /// Where the images go, by anybody but the change: the policy, the workflow, or the lists of the base branch.
+    async fn trusted_prefix(
+        &self,
+        policy: &Policy,
+        lists: &[Versions],
+        start: &CommitId,
+        stated_before: Option<&TargetPrefix>,
+    ) -> Result<TargetPrefix, Refusal> {
+        let prefix = match (policy.prefix(), &self.options.run.target_repo_prefix) {
+            (Some(stated), _) => stated.prefix.clone(),
+            (None, Some(text)) => {
                 let parsed = text.parse::<TargetPrefix>();
                 parsed
                     .map_err(|error| UsageError::Option(format!("the input target-repo-prefix: {error}")))?
             }
-            (None, None, None) => {
-                let message = "no target prefix is known but the change's own, which does not decide it; name it \
-                               with the input target-repo-prefix, or in the policy";
-                return Err(UsageError::Option(message.to_owned()).into());
+            (None, None) => {
+                let of_the_base = if *start == self.review.base {
+                    stated_before.cloned()
+                } else {
+                    self.prefix_of_the_base(lists).await?
+                };
+                of_the_base.ok_or_else(|| {
+                    UsageError::Option(
+                        "no target prefix is known but the change's own, which cannot decide where images go; name \
+                         it with the input target-repo-prefix or in the policy, or merge a list that states it first"
+                            .to_owned(),
+                    )
+                })?
             }
         };
         if matches!(prefix, TargetPrefix::Layout { .. }) {
@@ -212,6 +279,14 @@ impl Reader<'_> {
             return Err(UsageError::Option(message.to_owned()).into());
         }
         Ok(prefix)
+    }
+
+    async fn prefix_of_the_base(&self, lists: &[Versions]) -> Result<Option<TargetPrefix>, Refusal> {
+        let base = try_join_all(lists.iter().map(|list| self.before(&self.review.base, &list.name))).await?;
+        let files = lists.iter().zip(base);
+        let files: Vec<ListFile> =
+            files.filter_map(|(list, base)| ListFile::of(&list.name, base.text()?).ok()).collect();
+        Ok(config::usable(&files, PrefixSources::default(), signatures(&self.options.run)).stated)
     }
 
     fn reach(&self) -> Result<Reach, Refusal> {
@@ -253,7 +328,12 @@ impl Reader<'_> {
     }
 }
 
-/// Lists of what was read; or what is wrong with the first that is none.
-fn files<'a>(lists: impl Iterator<Item = (&'a String, Vec<u8>)>) -> Result<Vec<ListFile>, Fault> {
-    lists.map(|(name, bytes)| ListFile::of(name, bytes)).collect()
+/// A path of the workspace as one of the repository: without what leads nowhere.
+pub(super) fn in_repository(path: &Path) -> String {
+    let name = path.display().to_string();
+    let mut rest = name.as_str();
+    while let Some(shorter) = rest.strip_prefix("./") {
+        rest = shorter.trim_start_matches('/');
+    }
+    rest.to_owned()
 }

@@ -1,12 +1,15 @@
 //! The step's log. The runner reads every line of it, and obeys some: foreign text becomes harmless here.
 
 use std::io::{self, Write};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::command::Surroundings;
 use crate::console::{Screen, print};
+use crate::github::annotation::within_budget;
 use crate::github::workflow_command::{self, END_GROUP};
 use crate::github::{Annotation, Level};
 use crate::report::{Entry, Look, Report, Status};
@@ -57,8 +60,17 @@ fn of_the_run(level: Level, message: &str) {
     annotate(&Annotation { level, title: None, place: None, message: message.to_owned() });
 }
 
-/// Prints an annotation.
-pub(super) fn annotate(annotation: &Annotation) {
+/// How many annotations of each level this step has printed: GitHub keeps ten.
+static PRINTED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+/// Prints the annotations for which the step has room.
+pub(super) fn annotate_all(annotations: Vec<Annotation>) {
+    let printed = PRINTED.each_ref().map(|printed| printed.load(Relaxed));
+    within_budget(annotations, printed).iter().for_each(annotate);
+}
+
+fn annotate(annotation: &Annotation) {
+    PRINTED[annotation.level.index()].fetch_add(1, Relaxed);
     lines(&workflow_command::annotation(annotation));
 }
 

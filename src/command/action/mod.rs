@@ -31,23 +31,36 @@ use review::Review;
 /// How long results may take to be told once the run was interrupted: the runner waits 7.5 seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// The largest file that is taken for a key.
+const LARGEST_KEY: u64 = 64 * 1024;
+
 /// Has GitHub hide the secrets among the variables, before anything else is printed.
 pub fn hide_secrets(variables: impl IntoIterator<Item = (OsString, OsString)>) {
     let secrets = variables.into_iter().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
         SECRETS.contains(&name.as_str()).then(|| value.into_string().ok()).flatten()
     });
-    // A key can be given by its file's name, which is none.
-    for secret in secrets.filter(|secret| !Path::new(secret).is_file()) {
-        log::hide(&secret);
+    for secret in secrets {
+        // A key can be given by its file's name, which is none.
+        match key_file(&secret) {
+            Some(key) => log::hide(&key),
+            None => log::hide(&secret),
+        }
     }
+}
+
+/// The text of a secret's file, if the secret is a file's name.
+fn key_file(secret: &str) -> Option<String> {
+    let path = Path::new(secret.trim());
+    let is_file = path.metadata().is_ok_and(|it| it.is_file() && it.len() <= LARGEST_KEY);
+    is_file.then(|| std::fs::read_to_string(path).unwrap_or_default())
 }
 
 /// Tells that the inputs cannot be meant, and gives the exit code.
 #[must_use]
 pub fn refuse(message: &str, surroundings: &Surroundings) -> u8 {
     log::error(message);
-    publish::failed(surroundings);
+    publish::failed(message, surroundings);
     USAGE
 }
 

@@ -4,16 +4,16 @@
 
 use std::path::Path;
 
-use super::intake::{Nothing, Refusal};
+use super::intake::{Nothing, Refusal, in_repository};
 use super::{LAST_WORDS, Situation, log};
 use crate::cli::{ActionOptions, CommentWhen};
 use crate::command::options::{SUMMARY_LIMIT, replace};
 use crate::command::{FAILED, Surroundings, USAGE, UsageError};
 use crate::config::Fault;
-use crate::github::annotation::within_budget;
 use crate::github::api::{ApiError, CheckRun, Conclusion};
 use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
 use crate::github::{Annotation, Level, Place};
+use crate::plan::{Decision, Item, Side};
 use crate::report::{self, Interruption, Mode, Report, Status, Verdict, Weight, faults};
 
 /// A comment of at most so many bytes, and so of no more characters; the marker comes on top of it.
@@ -25,8 +25,14 @@ const IMAGES_LIMIT: usize = 400_000;
 /// The most that a check run's summary may have.
 const CHECK_LIMIT: usize = 65_000;
 
-/// Writes the outputs of a run that did not begin.
-pub(super) fn failed(surroundings: &Surroundings) {
+/// Writes the outputs and the summary of a run that did not begin: not even the event is known.
+pub(super) fn failed(message: &str, surroundings: &Surroundings) {
+    let fault = Fault { location: None, message: message.to_owned() };
+    let text = faults("The run cannot begin", &[fault], None, None, SUMMARY_LIMIT);
+    if let Some(path) = surroundings.variables.get("GITHUB_STEP_SUMMARY") {
+        // The log has said it already.
+        let _ = append_summary(Path::new(path), &text);
+    }
     let mut outputs = Outputs::default();
     let set = outputs.set("result", "failed");
     if let (Ok(()), Some(path)) = (set, surroundings.variables.get("GITHUB_OUTPUT")) {
@@ -80,9 +86,22 @@ impl Publisher<'_> {
     pub(super) async fn report(&self, report: &Report) -> u8 {
         log::report(report);
         let verdict = report.verdict();
-        let (images, whole) = report.images(IMAGES_LIMIT);
-        if !whole {
-            log::warn("the output `images` lacks images that are up to date: it would be too large");
+        let (images, missing) = report.images(IMAGES_LIMIT);
+        if missing > 0 {
+            log::warn(&format!(
+                "the output `images` lacks {missing} of {} images, those that are of least concern: it would be too \
+                 large; the file of `report-file` has all",
+                report.entries().count()
+            ));
+        }
+        let is_fork = self.situation.review.as_ref().is_some_and(|review| review.fork);
+        let unread =
+            |item: &Item| matches!(&item.decision, Decision::Blocked(cause) if cause.side == Side::Source);
+        if is_fork && report.plan.items.iter().any(unread) {
+            log::notice(
+                "the pull request comes from a fork: sources are looked up without credentials, so that an image \
+                 that only a login may read cannot be planned here; a branch of this repository can",
+            );
         }
         let totals = report.totals_of_this_change();
         let count =
@@ -137,11 +156,17 @@ impl Publisher<'_> {
     /// Tells why there was nothing to run, and gives the exit code.
     pub(super) async fn refused(&self, refusal: &Refusal) -> u8 {
         let (title, list, code) = match refusal {
-            Refusal::Usage(UsageError::Lists(faults)) => {
+            Refusal::Usage(UsageError::Lists(faults))
+                if faults.as_slice().iter().any(|fault| fault.location.is_some()) =>
+            {
                 ("The list cannot be used", faults.as_slice().to_vec(), USAGE)
             }
             Refusal::Usage(UsageError::Policy(faults)) => {
                 ("The policy cannot be used", faults.as_slice().to_vec(), USAGE)
+            }
+            // What is wrong is no line of theirs: a file that is not there, an input.
+            Refusal::Usage(UsageError::Lists(faults)) => {
+                ("The run cannot begin", faults.as_slice().to_vec(), USAGE)
             }
             Refusal::Usage(UsageError::Option(message)) => {
                 ("The run cannot begin", vec![Fault { location: None, message: message.clone() }], USAGE)
@@ -240,11 +265,6 @@ impl Publisher<'_> {
 
     async fn tell(&self, told: Told<'_>) {
         let runner = &self.situation.runner;
-        if self.options.annotations {
-            for annotation in within_budget(told.annotations.clone()) {
-                log::annotate(&annotation);
-            }
-        }
         if let Some(path) = runner.step_summary.as_deref().filter(|_| self.options.summary) {
             let written = summary_room(path).and_then(|room| {
                 let room = usize::try_from(room).unwrap_or(usize::MAX).min(SUMMARY_LIMIT);
@@ -259,7 +279,9 @@ impl Publisher<'_> {
             None
         } else {
             self.comment(&told).await.unwrap_or_else(|error| {
-                log::warn(&format!("{error}; the summary has everything"));
+                log::warn(&format!(
+                    "the comment is not written: {error}; the job summary tells what it would"
+                ));
                 None
             })
         };
@@ -274,6 +296,10 @@ impl Publisher<'_> {
                 Err(_) => log::warn("the check run was not made in time"),
             }
         }
+        // Last: what went wrong with the others comes before the lines of the lists, of which GitHub keeps ten.
+        if self.options.annotations {
+            log::annotate_all(told.annotations);
+        }
         if let Some(path) = &runner.output {
             let mut outputs = Outputs::default();
             let mut set = outputs.set("result", told.result);
@@ -285,6 +311,19 @@ impl Publisher<'_> {
                 Ok(()) => append(&outputs, path),
                 Err(error) => log::warn(&format!("the outputs are not written: {error}")),
             }
+        }
+    }
+
+    /// Whether the pull request has a newer commit by now, whose run tells what there is to say.
+    async fn is_overtaken(&self) -> bool {
+        let (Some(review), Some(api)) = (&self.situation.review, &self.situation.api) else { return false };
+        match review.number {
+            // Who may not ask has been told so at the start.
+            Some(number) => {
+                let head = api.pull_request_head(&review.repository, number).await;
+                head.is_ok_and(|head| head != review.head)
+            }
+            None => false,
         }
     }
 
@@ -306,7 +345,13 @@ impl Publisher<'_> {
         if !is_due {
             return Ok(None);
         }
-        // The commit and the run are others each time; that alone is no reason to edit.
+        if self.is_overtaken().await {
+            log::notice(
+                "stale: the pull request got a newer commit meanwhile, and its run writes the comment",
+            );
+            return Ok(existing.and_then(|existing| existing.url).map(|url| url.to_string()));
+        }
+        // The run is another one each time; that alone is no reason to edit.
         if let Some(existing) = existing.as_ref().filter(|it| same_content(&it.body, &told.comment)) {
             return Ok(existing.url.as_ref().map(ToString::to_string));
         }
@@ -330,7 +375,7 @@ impl Publisher<'_> {
         let shown = api.create_check_run(repository, &self.situation.head, &run).await?;
         if shown.left_out > 0 {
             log::notice(&format!(
-                "{} annotations are not in the check run; the summary has all",
+                "{} annotations are not in the check run; the report has all",
                 shown.left_out
             ));
         }
@@ -369,8 +414,9 @@ fn same_content(one: &str, other: &str) -> bool {
     mark(one).is_some_and(|one| mark(other) == Some(one))
 }
 
+/// A place in a list, whose path is the repository's: GitHub shows nothing at `./list.yaml`.
 fn place(file: &str, line: u32, column: u32) -> Place {
-    Place { path: file.to_owned(), line: Some(line), column: Some(column), end_column: None }
+    Place { path: in_repository(Path::new(file)), line: Some(line), column: Some(column), end_column: None }
 }
 
 fn annotation(of: crate::report::Annotation) -> Annotation {

@@ -118,9 +118,11 @@ fn all_faults_of_all_lists_come_together() {
 #[test]
 fn a_trusted_prefix_is_not_moved_by_a_list() {
     let trusted = "r.example/mirror/".parse::<TargetPrefix>().expect("a prefix");
+    let before = "old.example/mirror/".parse::<TargetPrefix>().expect("a prefix");
     let load = |stated: &str| {
         let text = format!("{stated}images:\n- source: org/app:1\n");
-        let prefix = PrefixSources { trusted: Some(&trusted), ..PrefixSources::default() };
+        let trusted = Trusted { prefix: &trusted, stated_before: Some(&before) };
+        let prefix = PrefixSources { trusted: Some(trusted), ..PrefixSources::default() };
         load(&[ListFile { name: "a.yaml".into(), text }], prefix, Signatures::Copy)
     };
     for stated in ["", "targetRepoPrefix: r.example/mirror/\n"] {
@@ -129,6 +131,29 @@ fn a_trusted_prefix_is_not_moved_by_a_list() {
     }
     let faults = load("targetRepoPrefix: evil.example/mirror/\n").expect_err("another prefix").to_string();
     assert!(faults.starts_with("a.yaml:1:19: `evil.example/mirror/` is not where the images go"), "{faults}");
+    let config = load("targetRepoPrefix: old.example/mirror/\n").expect("it was so before");
+    assert!(config.warnings[0].message.starts_with("`old.example/mirror/` is not where the images go"));
+    assert_eq!(config.entries[0].target.to_string(), "r.example/mirror/org/app:1");
+}
+
+#[test]
+fn what_is_in_order_can_be_used_whatever_is_wrong_with_the_rest() {
+    let list = |text: &str| ListFile { name: "a.yaml".into(), text: text.into() };
+    let text = "targetRepoPrefix: r.example/m/\nimages:\n- source: org/app:1\n- source: org/app@\n";
+    let found = usable(&[list(text)], PrefixSources::default(), Signatures::Copy);
+    assert_eq!(found.stated.expect("a prefix").to_string(), "r.example/m/");
+    assert_eq!(found.config.expect("an entry").entries.len(), 1);
+    assert_eq!(found.faults.len(), 1);
+    // The same fault further down was there before; another one was not.
+    let now = format!("# a line\n{text}- source: org/other@\n");
+    let faults = load(&[list(&now)], PrefixSources::default(), Signatures::Copy).expect_err("faults");
+    let faults: Vec<bool> = faults
+        .with_those_of_before(&found.faults)
+        .as_slice()
+        .iter()
+        .map(|fault| fault.message.contains("(this was so before the change"))
+        .collect();
+    assert_eq!(faults, [true, false]);
 }
 
 #[test]

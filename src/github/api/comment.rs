@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
@@ -162,8 +162,7 @@ impl Sticky<'_> {
     pub async fn existing(&self) -> Result<Option<Comment>, ApiError> {
         let author = self.viewer().await?;
         let operation = self.operation("find the comment on");
-        let number = self.number.to_string();
-        let mut url = self.api.url(self.repository, &["issues", &number, "comments"]);
+        let mut url = self.list();
         url.query_pairs_mut().append_pair("per_page", &PAGE.to_string());
         for _ in 0..PAGES {
             let call = Call::get(url.clone(), operation.clone());
@@ -215,17 +214,26 @@ impl Sticky<'_> {
                 let url = self.api.url(self.repository, &["issues", "comments", &id]);
                 (Method::PATCH, url, Change::Edited)
             }
-            None => {
-                let number = self.number.to_string();
-                let url = self.api.url(self.repository, &["issues", &number, "comments"]);
-                (Method::POST, url, Change::Created)
-            }
+            None => (Method::POST, self.list(), Change::Created),
         };
-        let call = Call::send(method, url, &json!({ "body": body }), operation);
-        let answer = self.api.expect(&call, ONE_THING).await?;
+        let body = json!({ "body": body });
+        let call = Call::send(method, url, &body, operation.clone());
+        let (answer, change) = match self.api.expect(&call, ONE_THING).await {
+            // Somebody deleted it meanwhile.
+            Err(error) if existing.is_some() && error.status == Some(StatusCode::NOT_FOUND) => {
+                let call = Call::send(Method::POST, self.list(), &body, operation);
+                (self.api.expect(&call, ONE_THING).await?, Change::Created)
+            }
+            answer => (answer?, change),
+        };
         // It is written, whatever the answer looks like.
         let comment = answer.json::<RawComment>(&call.operation).ok().map(Comment::from);
         Ok(Written { change, url: comment.and_then(|comment| comment.url) })
+    }
+
+    /// The pull request's comments.
+    fn list(&self) -> Url {
+        self.api.url(self.repository, &["issues", &self.number.to_string(), "comments"])
     }
 
     async fn viewer(&self) -> Result<Author, ApiError> {

@@ -115,7 +115,7 @@ impl Api {
         let components = components(path)?;
         let operation = Operation::about(&format!("read at commit {}", commit.short()), path, PERMISSION);
         let url = self.url(repository, &["git", "commits", commit.as_str()]);
-        let root: Commit = self.object(url, &operation, ONE_THING).await?;
+        let root: Commit = self.read(url, &operation, ONE_THING).await?;
         let mut id = root.tree.sha;
         for (depth, name) in components.iter().enumerate() {
             let walked = || quotable(&components[..=depth].join("/"));
@@ -148,7 +148,7 @@ impl Api {
         operation: &Operation,
     ) -> Result<Option<Entry>, ApiError> {
         let url = self.url(repository, &["git", "trees", checked(tree, operation)?]);
-        let tree: Tree = self.object(url, operation, DIRECTORY).await?;
+        let tree: Tree = self.read(url, operation, DIRECTORY).await?;
         let found = tree.tree.into_iter().find(|entry| entry.path == name);
         if found.is_none() && tree.truncated {
             let message = "the directory has more files than GitHub lists";
@@ -180,16 +180,6 @@ impl Api {
             return Err(malformed(&message).into());
         }
         Ok(body)
-    }
-
-    async fn object<T: serde::de::DeserializeOwned>(
-        &self,
-        url: url::Url,
-        operation: &Operation,
-        limit: usize,
-    ) -> Result<T, ApiError> {
-        let call = Call::get(url, operation.clone());
-        self.expect(&call, limit).await?.json(operation)
     }
 }
 

@@ -60,7 +60,7 @@ impl Operation {
     pub(super) fn advice(&self) -> String {
         if self.has_permission() {
             format!(
-                "; the job needs `permissions: {}`, which a fork's pull request cannot have",
+                "; the job needs `permissions: {}`, which a fork's pull request has under `pull_request_target` only",
                 self.permission
             )
         } else {

@@ -10,6 +10,7 @@ mod comment;
 mod contents;
 mod error;
 mod link;
+mod pull_request;
 mod retry;
 
 use std::time::{Duration, SystemTime};
@@ -27,7 +28,7 @@ pub use contents::{ContentsError, Kind};
 pub use error::{ApiError, ApiErrorKind};
 pub use retry::Retry;
 
-use super::names::{CommitId, NameError, RepositoryName, Token};
+use super::names::{RepositoryName, Token};
 use answer::Answer;
 use error::Operation;
 
@@ -160,29 +161,6 @@ impl Api {
         Ok(Self { http, base: api_url, graphql: graphql_url, token, timeout, retry })
     }
 
-    /// The head of a pull request, as it is now. It may have moved on since the event.
-    pub async fn pull_request_head(
-        &self,
-        repository: &RepositoryName,
-        number: u64,
-    ) -> Result<CommitId, ApiError> {
-        #[derive(Deserialize)]
-        struct PullRequest {
-            head: Head,
-        }
-        #[derive(Deserialize)]
-        struct Head {
-            sha: String,
-        }
-        let operation = Operation::new(format!("read pull request #{number}"), "pull-requests: read");
-        let url = self.url(repository, &["pulls", &number.to_string()]);
-        let call = Call::get(url, operation);
-        let answer = self.expect(&call, ONE_THING).await?;
-        let pull_request: PullRequest = answer.json(&call.operation)?;
-        let head = pull_request.head.sha.parse();
-        head.map_err(|error: NameError| call.operation.error(ApiErrorKind::Malformed, error.to_string()))
-    }
-
     /// The URL of something of a repository.
     fn url(&self, repository: &RepositoryName, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
@@ -220,6 +198,16 @@ impl Api {
             let message = format!("GraphQL answered: {}", message.unwrap_or("nothing"));
             call.operation.error(ApiErrorKind::Refused, self.without_token(&message))
         })
+    }
+
+    /// What GitHub has at `url`.
+    async fn read<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        operation: &Operation,
+        limit: usize,
+    ) -> Result<T, ApiError> {
+        self.expect(&Call::get(url, operation.clone()), limit).await?.json(operation)
     }
 
     /// Sends a request; whatever is no success is an error.

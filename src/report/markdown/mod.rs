@@ -19,9 +19,13 @@ use super::units::{bytes, count, duration, number};
 use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
 use crate::config::Fault;
 use crate::oci::Digest;
+use crate::plan::{CompanionPlace, Item};
 
 /// So many platforms are named in a table; more are counted.
 const PLATFORMS_NAMED: usize = 2;
+
+/// So many companions of an image are named by their references; more are counted.
+const COMPANIONS_NAMED: usize = 20;
 
 /// So many explanations are folded each by itself, below its reason; more are folded together.
 const EXPLAINED_APART: usize = 5;
@@ -45,11 +49,11 @@ impl Report {
     }
 
     /// The report as a comment of at most `limit` bytes. It ends with a hidden mark, which is the
-    /// same as long as the comment says the same but for the commit and the run.
+    /// same as long as the comment says the same of the same commit, in whatever run.
     #[must_use]
     pub fn comment(&self, limit: usize) -> String {
         let mut timeless = self.clone();
-        (timeless.run.commit, timeless.run.log) = (None, None);
+        timeless.run.log = None;
         let mark = content_mark(&timeless.page(limit, false));
         format!("{}{mark}\n", self.page(limit.saturating_sub(mark.len() + 1), false))
     }
@@ -108,9 +112,11 @@ impl Report {
         let known: Vec<Entry<'_>> =
             waiting.iter().chain(&changed).chain(&there).chain(&others).filter(known).copied().collect();
         let plan = format!("- the plan<br>{}\n", code(&self.plan.digest.to_string()));
-        page.part(&Part::folded("full digests", "Full digests", &plan), &known, |entry| {
-            full_digest(*entry, timed)
-        });
+        let title = match self.run.mode {
+            Mode::Sync if timed => "Full digests, and what was pushed",
+            _ => "Full digests",
+        };
+        page.part(&Part::folded("full digests", title, &plan), &known, |entry| full_digest(*entry, timed));
         page.finish()
     }
 
@@ -185,7 +191,7 @@ pub fn faults(
     log: Option<&Link>,
     limit: usize,
 ) -> String {
-    let mark = content_mark(&format!("{title}{faults:?}"));
+    let mark = content_mark(&format!("{title}{faults:?}{commit:?}"));
     let number = count(faults.len() as u64, "error", "errors");
     let head = format!("## ❌ {}\n\n{number}. Nothing was looked at.\n\n", prose(title));
     let footer = footer(env!("CARGO_PKG_VERSION"), commit, log, []);
@@ -202,7 +208,7 @@ pub fn faults(
 /// [comment](Report::comment) does.
 #[must_use]
 pub fn nothing(why: &str, commit: Option<&Link>, log: Option<&Link>) -> String {
-    let mark = content_mark(why);
+    let mark = content_mark(&format!("{why}{commit:?}"));
     let footer = footer(env!("CARGO_PKG_VERSION"), commit, log, []);
     let (first, rest) = why.split_at(why.chars().next().map_or(0, char::len_utf8));
     let why = prose(&format!("{}{rest}", first.to_uppercase()));
@@ -307,10 +313,12 @@ fn fenced(line: &str) -> String {
 
 fn full_digest(entry: Entry<'_>, timed: bool) -> String {
     let item = entry.item;
-    let mut text = format!("- {}<br>", code(&item.target.to_string()));
-    if let Some(digest) = entry.shown_digest() {
-        text.push_str(&code(&digest.to_string()));
-    }
+    let target = item.target.to_string();
+    let mut text = match entry.shown_digest() {
+        Some(digest) if timed => format!("- {}", code(&format!("{target}@{digest}"))),
+        Some(digest) => format!("- {}<br>{}", code(&target), code(&digest.to_string())),
+        None => format!("- {}", code(&target)),
+    };
     if let (Some(before), true) = (&item.target_digest, entry.status().moves()) {
         let _ = write!(text, " in the place of {}", code(&before.to_string()));
     }
@@ -328,9 +336,29 @@ fn full_digest(entry: Entry<'_>, timed: bool) -> String {
         if let Some(proof) = result.proof {
             let _ = write!(text, " · {} of {} companions read back", proof.verified, proof.expected);
         }
+        if matches!(entry.status(), Status::Copied | Status::CompanionsCopied | Status::Moved) && timed {
+            pushed_companions(&mut text, item);
+        }
     }
     text.push('\n');
     text
+}
+
+/// The companions that were pushed with an image, each by its reference.
+fn pushed_companions(text: &mut String, item: &Item) {
+    let all = item.companions.iter().flatten().filter(|companion| companion.is_to_copy());
+    let repository = format!("{}{}", item.target.root, item.target.repository);
+    for companion in all.clone().take(COMPANIONS_NAMED) {
+        let tag = match &companion.place {
+            CompanionPlace::Tag(tag) => format!(":{tag}"),
+            CompanionPlace::Referrer => String::new(),
+        };
+        let reference = format!("{repository}{tag}@{}", companion.digest);
+        let _ = write!(text, "<br>{}: {}", companion.kind.word(), code(&reference));
+    }
+    if let Some(more) = all.count().checked_sub(COMPANIONS_NAMED).filter(|more| *more > 0) {
+        let _ = write!(text, "<br>and {}", count(more as u64, "more", "more"));
+    }
 }
 
 #[cfg(test)]

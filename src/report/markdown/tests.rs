@@ -63,25 +63,27 @@ fn what_did_not_begin_is_told_with_its_commit_and_run() {
     let commit =
         |name: &str| Link { name: name.to_owned(), url: format!("https://github.example.com/{name}") };
     let mark = |text: &str| text.lines().last().map(ToOwned::to_owned);
-    let of = |name: &str| nothing("the change does not touch the lists", Some(&commit(name)), None);
-    let text = of("0a1b2c3");
+    let of = |name: &str, run: &str| {
+        nothing("the change does not touch the lists", Some(&commit(name)), Some(&commit(run)))
+    };
+    let text = of("0a1b2c3", "1");
     assert!(
         text.contains("\n\nThe change does not touch the lists. No image was looked at.\n\n<sub>"),
         "{text}"
     );
-    assert!(
-        text.contains("commit [`0a1b2c3`](https://github.example.com/0a1b2c3)</sub>\n<!-- content "),
-        "{text}"
-    );
-    // The commit is no reason to edit a comment.
-    assert_eq!(mark(&text), mark(&of("4d5e6f7")));
+    assert!(text.contains("commit [`0a1b2c3`](https://github.example.com/0a1b2c3) · [1]("), "{text}");
+    // Another run is no reason to edit a comment, another commit is.
+    assert_eq!(mark(&text), mark(&of("0a1b2c3", "2")));
+    assert_ne!(mark(&text), mark(&of("4d5e6f7", "1")));
     let fault = Fault { location: None, message: "wrong".to_owned() };
-    let of = |name: &str| {
-        faults("The run cannot begin", std::slice::from_ref(&fault), Some(&commit(name)), None, 5000)
+    let of = |name: &str, run: &str| {
+        let (name, run) = (commit(name), commit(run));
+        faults("The run cannot begin", std::slice::from_ref(&fault), Some(&name), Some(&run), 5000)
     };
-    let text = of("0a1b2c3");
+    let text = of("0a1b2c3", "1");
     assert!(text.contains("- error: wrong\n") && text.contains("commit [`0a1b2c3`]"), "{text}");
-    assert_eq!(mark(&text), mark(&of("4d5e6f7")));
+    assert_eq!(mark(&text), mark(&of("0a1b2c3", "2")));
+    assert_ne!(mark(&text), mark(&of("4d5e6f7", "1")));
 }
 
 #[test]
