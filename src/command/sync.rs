@@ -12,11 +12,12 @@ use crate::copy::copy;
 use crate::event::Events;
 use crate::inspect::{Depth, Inspection, inspect};
 use crate::layout::Layout;
-use crate::plan::plan;
+use crate::oci::Registry;
+use crate::plan::{Plan, plan};
 use crate::policy::Policy;
 use crate::registry::{Credential, Credentials, Registries, Settings, SetupError};
-use crate::report::{Interruption, Mode, OnTagConflict, Report, Run};
-use crate::store::{Remembered, Source, Sources, Target};
+use crate::report::{Interruption, Mode, OnTagConflict, Pulls, Report, Run};
+use crate::store::{self, Remembered, Source, Sources, Target};
 
 /// Manifests are kept between inspection and copy up to so many bytes for each registry.
 const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
@@ -73,12 +74,16 @@ impl Job {
         for item in &plan.items {
             tracing::debug!(source = %item.source, target = %item.target, decision = item.decision.word());
         }
+        let counted = Arc::clone(&sources);
         let results = match sink {
             Sink::ToRead(_) => None,
             Sink::ToWrite(target) => {
                 Some(copy(Arc::clone(&plan), &unseen, sources, target, events, stopped).await)
             }
         };
+        let mut pulls: Vec<Pulls> =
+            counted.iter().filter_map(|(registry, source)| pulls(registry, source.as_ref(), &plan)).collect();
+        pulls.sort_by(|one, other| one.registry.cmp(&other.registry));
         let run = Run {
             mode: self.mode,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,6 +91,7 @@ impl Job {
             retries: registries.traffic().retries.load(Ordering::Relaxed),
             bytes_moved: events.bytes_moved(),
             on_tag_conflict: self.on_tag_conflict,
+            pulls,
             interruption: stop.peek().copied(),
             commit: None,
             log: None,
@@ -126,4 +132,16 @@ impl Job {
             (TargetPrefix::Layout { folder }, Mode::Sync) => Sink::ToWrite(Arc::new(Layout::new(folder))),
         }
     }
+}
+
+/// What a source still allows, if it counts and has said so.
+fn pulls(registry: &Registry, source: &dyn Source, plan: &Plan) -> Option<Pulls> {
+    let store::Pulls::Left(quota) = source.pulls() else { return None };
+    Some(Pulls {
+        registry: registry.clone(),
+        needed: plan.manifests_of(registry),
+        remaining: quota.remaining,
+        limit: quota.limit,
+        window: quota.window,
+    })
 }

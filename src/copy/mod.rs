@@ -16,7 +16,7 @@ use tokio::task::{Id, JoinSet};
 
 use crate::event::{Event, Events};
 use crate::oci::Digest;
-use crate::plan::{Cause, Decision, Item, Outcome, Plan, RemarkKind, Result, Side, Transfer};
+use crate::plan::{Cause, CauseKind, Decision, Item, Outcome, Plan, RemarkKind, Result, Side, Transfer};
 use crate::store::{Sources, Target};
 use blob::Ledger;
 
@@ -102,6 +102,7 @@ fn settled(item: &Item) -> Option<Result> {
         Decision::UpToDate => Some(ended(Outcome::UpToDate)),
         Decision::Conflict => Some(ended(Outcome::Conflict(planned_conflict(item)))),
         Decision::Blocked(cause) => Some(ended(Outcome::Blocked(cause.clone()))),
+        Decision::Deferred(cause) => Some(ended(Outcome::Deferred(cause.clone()))),
     }
 }
 
@@ -144,6 +145,7 @@ impl Run {
             Ok(()) if item.decision == Decision::Companions => Outcome::CompanionsCopied,
             Ok(()) if item.decision == Decision::Move => Outcome::Moved,
             Ok(()) => Outcome::Copied,
+            Err(Stop::Failed(cause)) if cause.kind == CauseKind::Quota => Outcome::Deferred(cause),
             Err(Stop::Failed(cause)) => Outcome::Failed(cause),
             Err(Stop::Conflict(cause)) => Outcome::Conflict(cause),
         };

@@ -3,6 +3,7 @@
 //! Nothing is written here and nothing decided. A sync asks for as little as its decisions need; a plan
 //! also asks for what a reader wants to know.
 
+mod line;
 mod platforms;
 mod source;
 
@@ -14,7 +15,7 @@ use futures::stream::{self, Stream, StreamExt as _};
 use crate::config::{Config, Entry, Signatures};
 use crate::event::{Event, Events};
 use crate::fault::cause;
-use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Registry, Repository};
+use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository};
 use crate::plan::{
     Cause, Companion, CompanionKind, Companions, Found, Graph, Inventory, Observation, Platforms, Side,
     SourceState, TargetState, forbidden, may_move,
@@ -23,6 +24,7 @@ use crate::policy::Policy;
 use crate::store::{Source, Sources, StoreError, StoreErrorKind};
 use crate::trust::{Sides, companions};
 use crate::walk::{digests, walk};
+use line::Place;
 use source::AtSource;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
@@ -60,7 +62,9 @@ pub async fn inspect(
     stop: impl Future<Output = ()> + Clone,
 ) -> Inspection {
     events.tell(Event::InspectionStarted { entries: config.entries.len() });
-    let observations: HashMap<usize, Observation> = stream::iter(in_turns(config))
+    let places = line::places(config);
+    let places = &places;
+    let observations: HashMap<usize, Observation> = stream::iter(in_turns(config, places))
         .map(|(index, entry)| async move {
             let look = Look {
                 entry,
@@ -69,12 +73,14 @@ pub async fn inspect(
                 requires_platforms: policy.requires_platforms(),
                 target: target.as_ref(),
                 depth,
+                place: &places[index],
             };
             let observation = match (forbidden(policy, entry), sources.get(&entry.source.registry)) {
                 (Some(cause), _) => observation(SourceState::Blocked(cause), TargetState::Absent),
                 (None, Some(source)) => look.observe(source.as_ref()).await,
                 (None, None) => look.unknown_registry(),
             };
+            places[index].leave();
             events.tell(Event::Inspected { entry: index });
             (index, observation)
         })
@@ -92,16 +98,10 @@ pub async fn inspect(
 }
 
 /// The entries of each source's registry in turns, so that one that is slow or silent does not hold up the others.
-fn in_turns(config: &Config) -> impl Iterator<Item = (usize, &Entry)> {
-    let mut seen: HashMap<&Registry, usize> = HashMap::new();
-    let mut turns: Vec<(usize, usize, &Entry)> = Vec::with_capacity(config.entries.len());
-    for (index, entry) in config.entries.iter().enumerate() {
-        let turn = seen.entry(&entry.source.registry).or_default();
-        turns.push((*turn, index, entry));
-        *turn += 1;
-    }
-    turns.sort_by_key(|(turn, index, _)| (*turn, *index));
-    turns.into_iter().map(|(_, index, entry)| (index, entry))
+fn in_turns<'a>(config: &'a Config, places: &[Place]) -> impl Iterator<Item = (usize, &'a Entry)> {
+    let mut turns: Vec<(usize, &Entry)> = config.entries.iter().enumerate().collect();
+    turns.sort_by_key(|(index, _)| (places[*index].turn, *index));
+    turns.into_iter()
 }
 
 fn in_order(config: &Config, mut observations: HashMap<usize, Observation>) -> Inspection {
@@ -167,6 +167,7 @@ struct Look<'a> {
     requires_platforms: bool,
     target: &'a dyn Source,
     depth: Depth,
+    place: &'a Place,
 }
 
 impl Look<'_> {
@@ -185,10 +186,20 @@ impl Look<'_> {
         // The target comes first: where it lacks the tag, the source's manifest is needed anyway, and one
         // request for it also says what the source's tag stands for.
         let target = self.target_state().await;
+        if self.reads_manifests(&target) {
+            self.place.wait(source).await;
+        }
         match self.at_source(source, &target).await {
             AtSource::State(state) => observation(state, target),
             AtSource::Image { found, root } => self.observe_image(source, found, root, target).await,
         }
+    }
+
+    /// Whether the source's manifests are read, for all that is known of the target: that is what sources count.
+    fn reads_manifests(self, target: &TargetState) -> bool {
+        !self.entry.platforms.is_empty()
+            || self.may_move
+            || matches!(target, TargetState::Absent | TargetState::NotReadable(_))
     }
 
     /// The list has the digest: the source need not say what the tag stands for, and is not asked at all
@@ -205,6 +216,7 @@ impl Look<'_> {
             }
             TargetState::Present(_) if !self.may_move => observation(SourceState::Found(found), target),
             TargetState::Present(_) | TargetState::Absent | TargetState::NotReadable(_) => {
+                self.place.wait(source).await;
                 self.observe_image(source, found, None, target).await
             }
         }

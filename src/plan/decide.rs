@@ -106,7 +106,7 @@ fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observat
             Decision::UpToDate
         }
         (_, TargetState::Blocked(cause)) | (SourceState::Blocked(cause) | SourceState::Gone(cause), _) => {
-            Decision::Blocked(cause)
+            Decision::stopped(cause)
         }
         (SourceState::NotAsked, TargetState::Present(digest)) => {
             item.digest = Some(digest);
@@ -177,7 +177,7 @@ impl Item {
         let available = match platforms {
             Platforms::Artifact => return,
             Platforms::Blocked(cause) => {
-                self.decision = Decision::Blocked(cause);
+                self.decision = Decision::stopped(cause);
                 return;
             }
             Platforms::Known(available) => available,
@@ -204,7 +204,7 @@ impl Item {
                     );
                 }
             }
-            Companions::Blocked(cause) => self.decision = Decision::Blocked(cause),
+            Companions::Blocked(cause) => self.decision = Decision::stopped(cause),
             Companions::Found(companions) => {
                 for gone in companions.iter().filter(|companion| companion.standing == Standing::Gone) {
                     let message = format!(

@@ -59,10 +59,21 @@ pub enum Decision {
     Conflict,
     /// It cannot be done.
     Blocked(Cause),
+    /// A later run does it: what its source allows in a time is used up.
+    Deferred(Cause),
 }
 
 impl Decision {
-    /// The decision in reports: `copy`, `companions`, `up-to-date`, `move`, `conflict`, `blocked`.
+    /// What is decided where there is something in the way.
+    #[must_use]
+    pub const fn stopped(cause: Cause) -> Self {
+        match cause.kind {
+            CauseKind::Quota => Self::Deferred(cause),
+            CauseKind::Failure | CauseKind::Policy => Self::Blocked(cause),
+        }
+    }
+
+    /// The decision in reports: `copy`, `companions`, `up-to-date`, `move`, `conflict`, `blocked`, `deferred`.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -72,6 +83,7 @@ impl Decision {
             Self::Move => "move",
             Self::Conflict => "conflict",
             Self::Blocked(_) => "blocked",
+            Self::Deferred(_) => "deferred",
         }
     }
 }
@@ -109,6 +121,7 @@ impl fmt::Display for Cause {
         let what = match self.kind {
             CauseKind::Failure => "failed to",
             CauseKind::Policy => "not allowed to",
+            CauseKind::Quota => "waits to",
         };
         write!(f, "{}: {what} {} {}: {}", self.side.word(), self.operation, self.reference, self.message)
     }
@@ -121,6 +134,8 @@ pub enum CauseKind {
     Failure,
     /// It could be done, but the operator does not allow it (exit code 3).
     Policy,
+    /// What a registry allows in a time is used up (exit code 4).
+    Quota,
 }
 
 /// One of the two sides of a copy.

@@ -17,9 +17,9 @@ pub use inventory::{
 pub use item::{Cause, CauseKind, Decision, Item, Remark, RemarkKind, Side};
 pub use outcome::{Outcome, Proof, Result, Transfer};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::oci::{Digest, Repository};
+use crate::oci::{Digest, Registry, Repository};
 
 /// What is to be done, an item for each entry of the list, in its order.
 #[derive(Debug, Clone)]
@@ -30,4 +30,20 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// Blobs that were seen at the target, each with a repository that has it: others can mount it there.
     pub seen_blobs: HashMap<Digest, Repository>,
+}
+
+impl Plan {
+    /// How many manifests a sync reads from a source to do this: those of images and companions to be copied, each
+    /// once.
+    #[must_use]
+    pub fn manifests_of(&self, source: &Registry) -> u64 {
+        let items = self.items.iter().filter(|item| item.source.registry == *source);
+        let graphs = items.flat_map(|item| {
+            let companions = item.companions.iter().flatten().filter(|companion| companion.is_to_copy());
+            item.graph.iter().chain(companions.filter_map(|companion| companion.graph.as_ref()))
+        });
+        let manifests: HashSet<&Digest> =
+            graphs.flat_map(|graph| &graph.nodes).map(|node| &node.digest).collect();
+        manifests.len() as u64
+    }
 }

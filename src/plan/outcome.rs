@@ -35,13 +35,15 @@ pub enum Outcome {
     Blocked(Cause),
     /// It was tried and failed.
     Failed(Cause),
+    /// A later run does it: what its source allows in a time is used up.
+    Deferred(Cause),
     /// The run ended before its turn.
     NotRun,
 }
 
 impl Outcome {
     /// The outcome in reports: `copied`, `companions-copied`, `up-to-date`, `moved`, `conflict`, `blocked`,
-    /// `failed`, `not-run`.
+    /// `failed`, `deferred`, `not-run`.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -52,6 +54,7 @@ impl Outcome {
             Self::Conflict(_) => "conflict",
             Self::Blocked(_) => "blocked",
             Self::Failed(_) => "failed",
+            Self::Deferred(_) => "deferred",
             Self::NotRun => "not-run",
         }
     }

@@ -6,13 +6,13 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use url::Url;
 
-use super::client::Call;
+use super::call::Call;
 use super::error::{Refusal, unreachable};
 use super::redact::Secrets;
+use super::slots::Slot;
 use crate::store::{BlobStream, StoreError, StoreErrorKind};
 
 /// The most that is read of a body that only explains an error.
@@ -40,7 +40,7 @@ pub(super) struct Answer {
     /// What it must not repeat.
     secrets: Secrets,
     response: reqwest::Response,
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Option<Slot>,
 }
 
 /// From whom an answer is, and what it knows.
@@ -56,12 +56,7 @@ pub(super) struct Sender {
 }
 
 impl Answer {
-    pub(super) fn new(
-        call: &Call,
-        sender: Sender,
-        response: reqwest::Response,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(super) fn new(call: &Call, sender: Sender, response: reqwest::Response, slot: Option<Slot>) -> Self {
         let Sender { url, host, idle, secrets } = sender;
         Self {
             status: response.status(),

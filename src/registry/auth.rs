@@ -17,7 +17,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
-use super::client::{Body, Call, Client};
+use super::call::{Body, Call};
+use super::client::Client;
 use super::credentials::{Credential, Credentials};
 use crate::oci::{Registry, Repository};
 use crate::secret::Secret;

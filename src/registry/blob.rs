@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::auth::Scope;
-use super::client::{Call, same_origin};
+use super::call::Call;
+use super::client::same_origin;
 use super::retry::{is_transient, retry_after};
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Repository};

@@ -11,19 +11,21 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
 use super::answer::{Answer, Sender};
-use super::auth::{Auth, Scope};
+use super::auth::Auth;
+use super::call::{Body, Call};
 use super::error::unreachable;
 use super::guard::check_literal;
+use super::quota::{Quotas, UsedUp, is_about_quota};
 use super::redact::Secrets;
 use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
 use super::silence::Silence;
+use super::slots::Slots;
 use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
@@ -48,7 +50,8 @@ pub(super) struct Client {
     /// How other hosts are, that it leads to.
     pub(super) abroad: Way,
     pub(super) auth: Auth,
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots: Arc<Slots>,
+    pub(super) quotas: Quotas,
     pub(super) retry: RetryPolicy,
     pub(super) patience: Patience,
     /// Pauses that would pass this moment are not begun.
@@ -62,61 +65,6 @@ pub(super) struct Client {
 pub(super) struct Way {
     pub(super) http: reqwest::Client,
     pub(super) is_guarded: bool,
-}
-
-/// A request to be made.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    /// To fit "failed to …".
-    pub(super) operation: &'static str,
-    pub(super) reference: String,
-    pub(super) scopes: Vec<Scope>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Body,
-    /// Whether a redirect to another host is followed (never with credentials) or handed over.
-    pub(super) leave_host: bool,
-    /// What is secret in the headers or the body.
-    pub(super) secrets: Secrets,
-}
-
-/// The body of a request that can be sent again.
-#[derive(Debug, Clone)]
-pub(super) enum Body {
-    Empty,
-    /// With its content type.
-    Bytes(String, Bytes),
-}
-
-impl Call {
-    pub(super) fn new(method: Method, url: Url, operation: &'static str, reference: String) -> Self {
-        Self {
-            method,
-            url,
-            operation,
-            reference,
-            scopes: Vec::new(),
-            headers: HeaderMap::new(),
-            body: Body::Empty,
-            leave_host: true,
-            secrets: Secrets::default(),
-        }
-    }
-
-    pub(super) fn scope(mut self, scope: Scope) -> Self {
-        self.scopes.push(scope);
-        self
-    }
-
-    pub(super) fn accept(mut self, media_types: &'static str) -> Self {
-        self.headers.insert(ACCEPT, HeaderValue::from_static(media_types));
-        self
-    }
-
-    fn error(&self, kind: StoreErrorKind, message: impl Into<String>) -> StoreError {
-        StoreError::new(self.operation, &self.reference, kind, message)
-    }
 }
 
 impl Client {
@@ -208,6 +156,12 @@ impl Client {
                 Ok(answer) if is_transient(answer.status) => {
                     let stated = retry_after(&answer.headers, SystemTime::now());
                     let error = answer.into_error().await;
+                    if call.is_pull && error.kind == StoreErrorKind::RateLimited {
+                        let is_over = self.quotas.left().is_some_and(|left| left.remaining == 0);
+                        if is_over || is_about_quota(&error.message) {
+                            return Err(self.used_up(call, self.quotas.exhaust()));
+                        }
+                    }
                     let asked = stated.or_else(|| asked_in_words(&error.message));
                     (error, asked)
                 }
@@ -250,7 +204,11 @@ impl Client {
         call: &Call,
         stream: Option<(u64, &dyn BlobOrigin)>,
     ) -> Result<Answer, StoreError> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        let slot = Some(self.slots.take().await);
+        let _pull = match call.is_pull {
+            true => Some(self.quotas.admit().await.map_err(|used_up| self.used_up(call, used_up))?),
+            false => None,
+        };
         let mut url = call.url.clone();
         let mut redirects = 0;
         let mut challenged = false;
@@ -297,6 +255,17 @@ impl Client {
         }
     }
 
+    fn used_up(&self, call: &Call, UsedUp(quota): UsedUp) -> StoreError {
+        let allowed = quota.limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+        let hours = quota.window.as_secs().div_ceil(3600);
+        let message = format!(
+            "{} allows no more pulls for now{allowed} (counted over {hours} h); a later run goes on here, and an account \
+             of that registry may be allowed more",
+            self.host
+        );
+        call.error(StoreErrorKind::UsedUp, message)
+    }
+
     fn request(
         &self,
         call: &Call,
@@ -330,9 +299,10 @@ impl Client {
     ) -> Result<reqwest::Response, StoreError> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
         let patience = self.silence.patience(self.patience.idle);
+        let sent = Instant::now();
         match timeout(patience, request.send()).await {
             Ok(Ok(response)) => {
-                self.note_answer(call, &response);
+                self.note_answer(call, &response, sent);
                 Ok(response)
             }
             Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.name_of(url), &error)),
@@ -362,12 +332,13 @@ impl Client {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let send = request.headers(headers).body(reqwest::Body::wrap_stream(body)).send();
         tokio::pin!(send);
+        let sent = Instant::now();
         let mut before = 0;
         loop {
             let patience = if before < size { self.patience.idle * 2 } else { self.patience.commit };
             match timeout(patience, &mut send).await {
                 Ok(Ok(response)) => {
-                    self.note_answer(call, &response);
+                    self.note_answer(call, &response, sent);
                     return Ok(response);
                 }
                 Ok(Err(error)) => {
@@ -383,10 +354,14 @@ impl Client {
     }
 
     /// The query stays out: registries put keys of their own into it.
-    fn note_answer(&self, call: &Call, response: &reqwest::Response) {
+    fn note_answer(&self, call: &Call, response: &reqwest::Response, sent: Instant) {
         // What a body was asked for with counts once it is there.
         if call.method != Method::GET || response.status() != StatusCode::OK {
             self.silence.ends();
+        }
+        if same_origin(response.url(), &self.base) {
+            self.quotas.note(response.headers());
+            self.slots.answered(response.status(), sent, call.method.is_safe());
         }
         let path = response.url().path();
         tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());

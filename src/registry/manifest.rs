@@ -9,15 +9,16 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::answer::Answer;
-use super::client::{Body, Call};
+use super::call::{Body, Call};
 use super::error::PUSH_MANIFEST;
 use super::link::next_page;
 use super::{ReadWrite, Remote};
 use crate::oci::{
-    Descriptor, Digest, Manifest, ManifestError, ManifestRef, MediaType, RawManifest, Repository, Tag,
+    DEFAULT_REGISTRY, Descriptor, Digest, Manifest, ManifestError, ManifestRef, MediaType, RawManifest,
+    Repository, Tag,
 };
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Pulls, Push, Source, StoreError, StoreErrorKind, Target,
 };
 
 /// [`MediaType::ACCEPTED_MANIFESTS`], as a header.
@@ -41,12 +42,27 @@ const PAGE_BYTES: usize = 1024 * 1024;
 impl<A> Remote<A> {
     fn manifest_call(&self, method: Method, repository: &Repository, reference: &ManifestRef) -> Call {
         let url = self.client.url(&format!("{repository}/manifests/{reference}"));
-        Call::new(method, url, "read manifest", self.name(repository, reference))
+        let is_pull = method == Method::GET;
+        let call = Call::new(method, url, "read manifest", self.name(repository, reference))
             .scope(self.scope(repository))
-            .accept(ACCEPT)
+            .accept(ACCEPT);
+        Call { is_pull, ..call }
     }
 
     pub(super) async fn get_manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<RawManifest>, StoreError> {
+        // Where reading counts, whether there is anything to read is asked first, which does not.
+        let is_counted = reference.tag().is_some() && self.pulls_left() != Pulls::Unlimited;
+        if is_counted && self.head_manifest(repository, reference).await?.is_none() {
+            return Ok(None);
+        }
+        self.fetch_manifest(repository, reference).await
+    }
+
+    async fn fetch_manifest(
         &self,
         repository: &Repository,
         reference: &ManifestRef,
@@ -93,6 +109,17 @@ impl<A> Remote<A> {
         Ok(Some(RawManifest { digest, media_type, bytes }))
     }
 
+    /// How many manifests may still be read. Of Docker Hub it is known that it counts before it says so.
+    fn pulls_left(&self) -> Pulls {
+        match self.client.quotas.left() {
+            Some(quota) => Pulls::Left(quota),
+            None if self.registry.as_str() == DEFAULT_REGISTRY && !self.client.quotas.is_known() => {
+                Pulls::Unknown
+            }
+            None => Pulls::Unlimited,
+        }
+    }
+
     async fn head_manifest(
         &self,
         repository: &Repository,
@@ -113,7 +140,7 @@ impl<A> Remote<A> {
         }
         // Its place is needed: with all of them taken by answers that wait for another, nothing would go on.
         drop(answer);
-        Ok(self.get_manifest(repository, reference).await?.map(|manifest| manifest.descriptor()))
+        Ok(self.fetch_manifest(repository, reference).await?.map(|manifest| manifest.descriptor()))
     }
 
     async fn first_page_of_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
@@ -205,6 +232,10 @@ impl<A: Send + Sync> Source for Remote<A> {
 
     async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
         if self.is_direct { self.first_page_of_tags(repository).await } else { Ok(None) }
+    }
+
+    fn pulls(&self) -> Pulls {
+        self.pulls_left()
     }
 }
 

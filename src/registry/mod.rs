@@ -7,16 +7,19 @@
 mod answer;
 mod auth;
 mod blob;
+mod call;
 mod client;
 mod credentials;
 mod error;
 mod guard;
 mod link;
 mod manifest;
+mod quota;
 mod redact;
 mod referrers;
 mod retry;
 mod silence;
+mod slots;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +27,6 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
 use url::Url;
 
 pub use client::Traffic;
@@ -35,7 +37,9 @@ pub use retry::{Patience, RetryPolicy};
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::{Client, Way};
+use quota::Quotas;
 use silence::Silence;
+use slots::Slots;
 
 /// Who we are to a registry's operator.
 const USER_AGENT: &str = concat!("image-syncer/", env!("CARGO_PKG_VERSION"));
@@ -199,7 +203,8 @@ impl Registries {
             home: way(trusted),
             abroad: way(false),
             auth: Auth::new(host, credentials, fixed),
-            slots: Arc::new(Semaphore::new(self.settings.concurrency.max(1))),
+            slots: Slots::new(self.settings.concurrency),
+            quotas: Quotas::default(),
             retry: self.settings.retry,
             patience: self.settings.patience,
             deadline: self.settings.deadline,

@@ -10,7 +10,8 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{Call, same_origin};
+use super::call::Call;
+use super::client::same_origin;
 use super::link::next_page;
 use super::{ReadWrite, Remote, Turn};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};

@@ -48,11 +48,15 @@ impl<'a> Entry<'a> {
     pub fn outcome_word(&self) -> &'static str {
         match (self.result, self.decision()) {
             (Some(result), _) => result.outcome.word(),
-            (None, Some(decision @ (Decision::UpToDate | Decision::Conflict | Decision::Blocked(_))))
-                if self.mode == Mode::Plan =>
-            {
-                decision.word()
-            }
+            (
+                None,
+                Some(
+                    decision @ (Decision::UpToDate
+                    | Decision::Conflict
+                    | Decision::Blocked(_)
+                    | Decision::Deferred(_)),
+                ),
+            ) if self.mode == Mode::Plan => decision.word(),
             (None, _) => Outcome::NotRun.word(),
         }
     }
@@ -62,12 +66,16 @@ impl<'a> Entry<'a> {
     pub fn cause(&self) -> Option<&'a Cause> {
         match self.result {
             Some(plan::Result {
-                outcome: Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause),
+                outcome:
+                    Outcome::Conflict(cause)
+                    | Outcome::Blocked(cause)
+                    | Outcome::Deferred(cause)
+                    | Outcome::Failed(cause),
                 ..
             }) => Some(cause),
             Some(_) => None,
             None => match self.decision() {
-                Some(Decision::Blocked(cause)) => Some(cause),
+                Some(Decision::Blocked(cause) | Decision::Deferred(cause)) => Some(cause),
                 _ => None,
             },
         }

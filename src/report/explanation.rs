@@ -206,6 +206,7 @@ fn cause_sentence(cause: &Cause) -> String {
     let what = match cause.kind {
         CauseKind::Failure => "failed to",
         CauseKind::Policy => "not allowed to",
+        CauseKind::Quota => "waits to",
     };
     let stop = if cause.message.ends_with(['.', '!', '?']) { "" } else { "." };
     format!(

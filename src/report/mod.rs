@@ -33,7 +33,7 @@ pub use diagnostics::diagnostics;
 pub use entry::Entry;
 pub use explanation::{Advice, Explanation};
 pub use markdown::{faults, nothing};
-pub use run::{Interruption, Link, Mode, OnTagConflict, Run};
+pub use run::{Interruption, Link, Mode, OnTagConflict, Pulls, Run};
 pub use status::{Status, Tone};
 pub use terminal::{Ink, Look, finished};
 pub use totals::Totals;

@@ -23,8 +23,8 @@ impl Report {
         match (self.verdict(), self.run.mode) {
             (Verdict::Conflict, _) => "conflict",
             (Verdict::Done, _) if !self.entries().any(|entry| works(&entry)) => "noop",
-            (Verdict::Done, Mode::Plan) => "planned",
-            (Verdict::Done, Mode::Sync) => "synced",
+            (Verdict::Done | Verdict::Deferred, Mode::Plan) => "planned",
+            (Verdict::Done | Verdict::Deferred, Mode::Sync) => "synced",
             _ => "failed",
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::oci::Registry;
+
 /// What a report says of the run as a whole.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -17,12 +19,29 @@ pub struct Run {
     pub bytes_moved: u64,
     /// Whether a conflict decides the exit code.
     pub on_tag_conflict: OnTagConflict,
+    /// What registries that count what is read of them still allow, as far as they have said so.
+    pub pulls: Vec<Pulls>,
     /// What ended the run before its time.
     pub interruption: Option<Interruption>,
     /// The commit whose lists were read, where that is known.
     pub commit: Option<Link>,
     /// Where the run's log can be seen.
     pub log: Option<Link>,
+}
+
+/// What a registry still allows. A pull is a manifest that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulls {
+    /// The registry.
+    pub registry: Registry,
+    /// How many a sync of this plan takes.
+    pub needed: u64,
+    /// How many are left.
+    pub remaining: u64,
+    /// How many there are in the whole window, if the registry says so.
+    pub limit: Option<u64>,
+    /// The window.
+    pub window: Duration,
 }
 
 /// Something that can be looked at elsewhere.

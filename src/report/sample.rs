@@ -115,6 +115,7 @@ fn run(mode: Mode) -> Run {
         retries: 0,
         bytes_moved: 0,
         on_tag_conflict: OnTagConflict::Fail,
+        pulls: Vec::new(),
         interruption: None,
         commit: None,
         log: None,
@@ -238,6 +239,7 @@ fn planned_outcome(item: &Item) -> Outcome {
             message: "it has another digest".to_owned(),
         }),
         Decision::Blocked(cause) => Outcome::Blocked(cause.clone()),
+        Decision::Deferred(cause) => Outcome::Deferred(cause.clone()),
     }
 }
 

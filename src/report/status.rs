@@ -11,6 +11,8 @@ pub enum Status {
     Failed,
     /// It cannot be done.
     Blocked,
+    /// A later run does it: what its source allows in a time is used up.
+    Deferred,
     /// The run ended before its turn.
     NotRun,
     /// The tag moved, as the policy allows.
@@ -46,10 +48,11 @@ pub enum Tone {
 
 impl Status {
     /// All, in their order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Conflict,
         Self::Failed,
         Self::Blocked,
+        Self::Deferred,
         Self::NotRun,
         Self::Moved,
         Self::Move,
@@ -67,6 +70,7 @@ impl Status {
             Self::Conflict => "conflict",
             Self::Failed => "failed",
             Self::Blocked => "blocked",
+            Self::Deferred => "deferred",
             Self::NotRun => "not-run",
             Self::Moved => "moved",
             Self::Move => "move",
@@ -85,6 +89,7 @@ impl Status {
             Self::Conflict => '≠',
             Self::Failed => '✗',
             Self::Blocked => '⊘',
+            Self::Deferred => '⧗',
             Self::NotRun => '·',
             Self::Moved | Self::Move => '↻',
             Self::Copied | Self::UpToDate => '✓',
@@ -99,6 +104,7 @@ impl Status {
             Self::Conflict => "❗",
             Self::Failed => "❌",
             Self::Blocked => "⛔",
+            Self::Deferred => "⏳",
             Self::NotRun => "⏸️",
             Self::Moved | Self::Move => "🔁",
             Self::Copied => "✅",
@@ -113,7 +119,7 @@ impl Status {
     pub const fn tone(self) -> Tone {
         match self {
             Self::Conflict | Self::Failed | Self::Blocked => Tone::Bad,
-            Self::NotRun | Self::Moved | Self::Move => Tone::Attention,
+            Self::Deferred | Self::NotRun | Self::Moved | Self::Move => Tone::Attention,
             Self::Copied | Self::CompanionsCopied => Tone::Good,
             Self::Copy | Self::Companions => Tone::Coming,
             Self::UpToDate => Tone::Quiet,
@@ -135,7 +141,7 @@ impl Status {
     /// Whether the next run has to do it.
     #[must_use]
     pub const fn waits(self) -> bool {
-        matches!(self, Self::NotRun)
+        matches!(self, Self::NotRun | Self::Deferred)
     }
 
     /// So many of these, in a sentence: `3 copied`, `2 conflicts`.
@@ -151,7 +157,7 @@ impl Status {
             Self::Companions if count == 1 => "lacks companions",
             Self::Companions => "lack companions",
             Self::UpToDate => "up to date",
-            Self::Failed | Self::Blocked | Self::Moved | Self::Copied => self.word(),
+            Self::Failed | Self::Blocked | Self::Deferred | Self::Moved | Self::Copied => self.word(),
         };
         format!("{} {words}", super::units::number(count as u64))
     }
@@ -167,6 +173,7 @@ impl Status {
             Outcome::Conflict(_) => Self::Conflict,
             Outcome::Blocked(_) => Self::Blocked,
             Outcome::Failed(_) => Self::Failed,
+            Outcome::Deferred(_) => Self::Deferred,
             Outcome::NotRun => Self::NotRun,
         }
     }
@@ -179,6 +186,7 @@ impl Status {
             Decision::Move => Self::Move,
             Decision::Conflict => Self::Conflict,
             Decision::Blocked(_) => Self::Blocked,
+            Decision::Deferred(_) => Self::Deferred,
         }
     }
 }

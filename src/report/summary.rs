@@ -1,7 +1,10 @@
 //! The sentences that every view begins or ends with.
 
+use std::collections::BTreeSet;
+
 use super::units::{bytes, count, duration, number};
-use super::{Mode, OnTagConflict, Report, Status, Totals, Verdict};
+use super::{Mode, OnTagConflict, Pulls, Report, Status, Totals, Verdict};
+use crate::oci::Registry;
 
 /// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.
 pub(super) fn headline(report: &Report, totals: &Totals) -> String {
@@ -54,10 +57,22 @@ pub(super) fn volume(report: &Report, totals: &Totals) -> Vec<String> {
         let proof = totals.proof;
         parts.push(format!("{} of {} companions read back", proof.verified, proof.expected));
     }
+    parts.extend(report.run.pulls.iter().map(|pulls| self::pulls(pulls, report.run.mode)));
     if totals.targets_not_readable > 0 {
         parts.push(count(totals.targets_not_readable as u64, "target not readable", "targets not readable"));
     }
     parts
+}
+
+/// What a sync would take of what a registry still allows, or what a sync has left of it.
+fn pulls(pulls: &Pulls, mode: Mode) -> String {
+    let Pulls { registry, needed, remaining, limit, .. } = pulls;
+    let left = number(*remaining);
+    match (mode, limit) {
+        (Mode::Plan, _) => format!("{} from {registry} of {left} left", count(*needed, "pull", "pulls")),
+        (Mode::Sync, Some(limit)) => format!("{left} of {} pulls left at {registry}", number(*limit)),
+        (Mode::Sync, None) => format!("{} left at {registry}", count(*remaining, "pull", "pulls")),
+    }
 }
 
 /// What it took, in parts to be joined: `2 retries`, `3.2 s`.
@@ -89,6 +104,17 @@ fn reason(report: &Report, totals: &Totals) -> Option<String> {
             "Conflicts only warn, as asked for".to_owned()
         }
         Verdict::Done | Verdict::Invalid => return None,
+        Verdict::Deferred => {
+            let left = count(totals.count(Status::Deferred) as u64, "image is", "images are");
+            let deferred = report.entries().filter(|entry| entry.status() == Status::Deferred);
+            let registries: BTreeSet<&Registry> = deferred.map(|entry| &entry.item.source.registry).collect();
+            let registries: Vec<&str> = registries.into_iter().map(Registry::as_str).collect();
+            let allow = if registries.len() == 1 { "allows" } else { "allow" };
+            format!(
+                "{left} left to a later run, since {} {allow} no more pulls for now",
+                registries.join(" and ")
+            )
+        }
         Verdict::Interrupted | Verdict::Terminated => {
             report.run.interruption.map_or_else(String::new, |how| match report.run.mode {
                 Mode::Plan => format!("{}, this is what was found out", how.sentence()),
@@ -134,7 +160,25 @@ fn lowercase_first(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::plan::Outcome;
-    use crate::report::sample::sync_report;
+    use crate::report::sample::{plan_report, sync_report};
+
+    #[test]
+    fn what_a_registry_allows_is_told() {
+        let pulls = Pulls {
+            registry: "docker.io".parse().expect("a registry"),
+            needed: 42,
+            remaining: 58,
+            limit: Some(100),
+            window: std::time::Duration::from_secs(21600),
+        };
+        let part = |mut report: Report, limit| {
+            report.run.pulls = vec![Pulls { limit, ..pulls.clone() }];
+            volume(&report, &report.totals()).pop().expect("a part")
+        };
+        assert_eq!(part(plan_report(vec![]), Some(100)), "42 pulls from docker.io of 58 left");
+        assert_eq!(part(sync_report(vec![]), Some(100)), "58 of 100 pulls left at docker.io");
+        assert_eq!(part(sync_report(vec![]), None), "58 pulls left at docker.io");
+    }
 
     #[test]
     fn nothing_to_do_is_said_so() {

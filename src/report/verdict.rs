@@ -15,6 +15,8 @@ pub enum Verdict {
     Failed,
     /// A tag is in conflict, or an image is not allowed, by the policy or by `--signatures require`.
     Conflict,
+    /// Something is left to a later run, and all else is done.
+    Deferred,
     /// Done, or nothing to do.
     Done,
 }
@@ -30,7 +32,7 @@ impl Verdict {
         }
     }
 
-    /// The exit code. 4 is kept for runs that put something off, which none does yet.
+    /// The exit code.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -39,6 +41,7 @@ impl Verdict {
             Self::Terminated => 143,
             Self::Failed => 1,
             Self::Conflict => 3,
+            Self::Deferred => 4,
             Self::Done => 0,
         }
     }
@@ -54,6 +57,7 @@ impl Report {
             Status::Blocked | Status::Failed if entry.violates_policy() => Verdict::Conflict,
             Status::Blocked | Status::Failed | Status::NotRun => Verdict::Failed,
             Status::Conflict if self.run.on_tag_conflict == OnTagConflict::Fail => Verdict::Conflict,
+            Status::Deferred => Verdict::Deferred,
             _ => Verdict::Done,
         };
         self.entries().map(of_entry).fold(run, Verdict::min)
@@ -76,13 +80,16 @@ mod tests {
 
     #[test]
     fn the_strongest_word_decides_after_a_sync() {
-        let cases: [(Vec<Outcome>, u8); 6] = [
+        let later = || cause(CauseKind::Quota, "no pulls are left");
+        let cases: [(Vec<Outcome>, u8); 8] = [
             (vec![], 0),
             (vec![Outcome::Copied, Outcome::UpToDate, Outcome::Moved, Outcome::CompanionsCopied], 0),
             (vec![Outcome::Blocked(violation())], 3),
             (vec![Outcome::Blocked(violation()), Outcome::Failed(failure())], 1),
             (vec![Outcome::Conflict(failure()), Outcome::Blocked(failure())], 1),
             (vec![Outcome::NotRun], 1),
+            (vec![Outcome::Copied, Outcome::Deferred(later())], 4),
+            (vec![Outcome::Deferred(later()), Outcome::Blocked(violation())], 3),
         ];
         for (outcomes, code) in cases {
             let report = sync_report(outcomes.clone());

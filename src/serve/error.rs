@@ -93,7 +93,9 @@ impl From<StoreError> for ApiError {
         let (status, code) = match error.kind {
             StoreErrorKind::NotFound => (StatusCode::NOT_FOUND, "BLOB_UNKNOWN"),
             StoreErrorKind::Denied => (StatusCode::FORBIDDEN, "DENIED"),
-            StoreErrorKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            StoreErrorKind::RateLimited | StoreErrorKind::UsedUp => {
+                (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
+            }
             StoreErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNKNOWN"),
             StoreErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
             StoreErrorKind::ContentUnknown => (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),

@@ -12,6 +12,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -65,6 +66,33 @@ pub trait Source: Send + Sync {
     /// The tags of a repository if one request lists them all, `None` where that is not so: where there
     /// are more pages, or the registry does not list tags.
     async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError>;
+
+    /// How many manifests may still be read.
+    fn pulls(&self) -> Pulls {
+        Pulls::Unlimited
+    }
+}
+
+/// How many manifests a store still lets one read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulls {
+    /// As many as one likes, for all that is known.
+    Unlimited,
+    /// There is a limit, and the store has not said yet what is left of it.
+    Unknown,
+    /// What is left of a limit.
+    Left(Quota),
+}
+
+/// What a store allows in a time. Manifests that are read count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// How many in the whole window, if it says so.
+    pub limit: Option<u64>,
+    /// How many are left.
+    pub remaining: u64,
+    /// The window.
+    pub window: Duration,
 }
 
 /// The sources of a run, by registry.
@@ -134,6 +162,8 @@ pub enum StoreErrorKind {
     Denied,
     /// 429, after all retries.
     RateLimited,
+    /// What the store allows in a time is used up, or would be: a later run can go on.
+    UsedUp,
     /// 5xx, 408, a broken connection, a time-out: may be better later.
     Unavailable,
     /// Bytes that are not what their digest, their size or the protocol says.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{BlobStream, SingleFlight, Source, StoreError};
+use super::{BlobStream, Pulls, SingleFlight, Source, StoreError};
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, Tag};
 
 /// Remembers what a source said: a tag stands for one digest all through a run, however often it is
@@ -159,6 +159,10 @@ impl Source for Remembered {
         // A list only spares questions: one that cannot be had is done without, and not asked for again.
         let list = async { Ok(self.inner.all_tags(repository).await.unwrap_or(None)) };
         self.tags.get(repository.clone(), list).await
+    }
+
+    fn pulls(&self) -> Pulls {
+        self.inner.pulls()
     }
 }
 

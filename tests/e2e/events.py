@@ -172,9 +172,15 @@ class Events(Place):
         [before] = [dict(comment) for comment in self.github.comments]
         names = ("team/base:1", "team/new:1")
         base = self.commit("team/base:1")
-        step = self.review("pull_request", self.opened(base, self.commit(*names, note="# another commit\n")))
+        step = self.review("pull_request", self.opened(base, self.commit(*names)))
         expect(step, 0, "planned", **{"comment-url": before["html_url"]})
         check_equal(self.github.writes(), [], "writes to GitHub where nothing is new")
+        head = self.commit(*names, note="# another commit\n")
+        expect(self.review("pull_request", self.opened(base, head)), 0, "planned")
+        check_equal(len(self.github.writes()), 1, "writes to GitHub for another commit")
+        self.github.forget()
+        [comment] = self.github.comments
+        check(head[:7] in comment["body"], "the comment does not name the commit that it is about")
         forged = f"{MARKER}\r\nAll is well, merge it."
         self.github.comment_by("mallory", "User", forged)
         step = self.review("pull_request", self.opened(base, self.commit(*names, "team/gone:1")))

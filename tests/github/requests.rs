@@ -11,7 +11,7 @@ use image_syncer::github::api::{Api, ApiError, ApiErrorKind};
 use image_syncer::github::{CommitId, Token};
 use serde_json::json;
 
-use crate::stand_in::{GitHub, TOKEN, told};
+use crate::stand_in::{Entry, GitHub, TOKEN, told};
 use crate::{api, repository, settings};
 
 async fn head(api: &Api) -> Result<CommitId, ApiError> {
@@ -37,6 +37,28 @@ async fn the_head_of_a_pull_request_moves() {
         assert_eq!(head(&api).await.expect("a head").as_str(), "a".repeat(40));
         github.move_head("main");
         assert_eq!(head(&api).await.expect_err("no commit").kind, ApiErrorKind::Malformed);
+    }
+}
+
+#[tokio::test]
+async fn where_a_change_departed_is_found() {
+    for github in [GitHub::start(), GitHub::enterprise()] {
+        let [start, base, head] =
+            ["start", "base", "head"].map(|name| github.commit(&[(name, Entry::File(b"x"))]));
+        let id = |text: &str| text.parse::<CommitId>().expect("a commit");
+        let api = api(&github);
+        let found = api.merge_base(&repository(), &id(&base), &id(&head)).await.expect("a commit");
+        assert_eq!(found.as_str(), base);
+        github.departs(&head, &start);
+        github.take_lines();
+        let found = api.merge_base(&repository(), &id(&base), &id(&head)).await.expect("a commit");
+        assert_eq!(found.as_str(), start);
+        // The first page would have the differences of up to 300 files.
+        let asked = format!("GET /repos/octo-org/mirror/compare/{base}...{head}?per_page=1&page=2");
+        assert_eq!(github.take_lines(), [asked]);
+        github.departs(&head, "main");
+        let error = api.merge_base(&repository(), &id(&base), &id(&head)).await.expect_err("no commit");
+        assert_eq!(error.kind, ApiErrorKind::Malformed);
     }
 }
 

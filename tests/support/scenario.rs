@@ -254,8 +254,16 @@ impl Told {
     pub(crate) fn cause(&self, item: usize) -> String {
         let outcome = self.0.results.as_ref().map(|results| &results[item].outcome);
         match (outcome, &self.0.plan.items[item].decision) {
-            (Some(Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause)), _)
-            | (None, Decision::Blocked(cause)) => cause.to_string(),
+            (
+                Some(
+                    Outcome::Conflict(cause)
+                    | Outcome::Blocked(cause)
+                    | Outcome::Failed(cause)
+                    | Outcome::Deferred(cause),
+                ),
+                _,
+            )
+            | (None, Decision::Blocked(cause) | Decision::Deferred(cause)) => cause.to_string(),
             _ => String::new(),
         }
     }

@@ -137,6 +137,7 @@ impl Publisher<'_> {
             title: report.headline(),
             conclusion: match verdict {
                 Verdict::Done => Conclusion::Success,
+                Verdict::Deferred => Conclusion::Neutral,
                 Verdict::Interrupted | Verdict::Terminated => Conclusion::Cancelled,
                 _ => Conclusion::Failure,
             },

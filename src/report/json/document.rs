@@ -17,8 +17,8 @@ pub struct Document {
     /// `plan`: it says what would be done. `sync`: it was done.
     #[schemars(extend("enum" = ["plan", "sync"]))]
     pub mode: &'static str,
-    /// The exit code: 0 done, 1 blocked or failed, 3 conflict or policy violation, 130 and 143 interrupted. 4 is
-    /// reserved for a run that only put something off to the next one; none does yet.
+    /// The exit code: 0 done, 1 blocked or failed, 3 conflict or policy violation, 4 something is left to
+    /// a later run and all else is done, 130 and 143 interrupted.
     #[schemars(extend("enum" = [0, 1, 3, 4, 130, 143]))]
     pub exit_code: u8,
     /// What ended the run before its time.
@@ -33,6 +33,8 @@ pub struct Document {
     pub duration_ms: u64,
     /// Requests that were sent again.
     pub retries: u64,
+    /// What registries that count what is read of them still allow, as far as they have said so.
+    pub pulls: Vec<PullsDocument>,
     /// The sums over all items.
     pub totals: TotalsDocument,
     /// What the lists' reader had to say.
@@ -42,6 +44,22 @@ pub struct Document {
     /// What an earlier version of the lists had for targets that these lists have nothing for. It stays at the
     /// target. `null` if no versions were compared.
     pub removed: Option<Vec<RemovedDocument>>,
+}
+
+/// What a registry still allows. A pull is a manifest that is read.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Pulls")]
+pub struct PullsDocument {
+    /// The registry.
+    pub registry: String,
+    /// How many a sync of this plan takes.
+    pub needed: u64,
+    /// How many are left.
+    pub remaining: u64,
+    /// How many there are in the whole window; `null` if the registry does not say.
+    pub limit: Option<u64>,
+    /// The window, in seconds.
+    pub window_seconds: u64,
 }
 
 /// An entry that is not on the lists any more.
@@ -96,6 +114,8 @@ pub struct DecisionCounts {
     pub conflict: usize,
     /// It cannot be done.
     pub blocked: usize,
+    /// A later run does it: what its source allows in a time is used up.
+    pub deferred: usize,
 }
 
 /// How many items have each outcome.
@@ -116,6 +136,8 @@ pub struct OutcomeCounts {
     pub blocked: usize,
     /// It was tried and failed.
     pub failed: usize,
+    /// A later run does it: what its source allows in a time is used up.
+    pub deferred: usize,
     /// The run ended before its turn, or only planned.
     pub not_run: usize,
 }
@@ -156,14 +178,15 @@ pub struct ItemDocument {
     #[schemars(extend("enum" = ["added", "changed", "unchanged", null]))]
     pub change: Option<&'static str>,
     /// What was decided; `null` if the run ended before anybody looked at the image.
-    #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked", null]))]
+    #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked",
+        "deferred", null]))]
     pub decision: Option<&'static str>,
     /// How it ended. In a plan, `not-run` stands where something has to be done, or where the run
-    /// ended before anybody looked. `deferred` is reserved for what is put off to the next run; nothing is yet.
+    /// ended before anybody looked. `deferred` is left to a later run: what its source allows in a time is used up.
     #[schemars(extend("enum" = ["copied", "companions-copied", "up-to-date", "moved", "conflict", "blocked",
         "failed", "deferred", "not-run"]))]
     pub outcome: &'static str,
-    /// Why it is a conflict, blocked or failed, where there is more to say than that.
+    /// Why it is a conflict, blocked, failed or deferred, where there is more to say than that.
     pub cause: Option<CauseDocument>,
     /// The digest that the source's reference stands for.
     pub source_digest: Option<String>,
@@ -202,8 +225,9 @@ pub struct ItemDocument {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Cause")]
 pub struct CauseDocument {
-    /// `failure`: it failed or cannot be mirrored. `policy`: the operator does not allow it.
-    #[schemars(extend("enum" = ["failure", "policy"]))]
+    /// `failure`: it failed or cannot be mirrored. `policy`: the operator does not allow it. `quota`: what the
+    /// registry allows in a time is used up.
+    #[schemars(extend("enum" = ["failure", "policy", "quota"]))]
     pub kind: &'static str,
     /// Whose side it is on.
     #[schemars(extend("enum" = ["source", "target"]))]

@@ -9,14 +9,14 @@ mod schema;
 
 use document::{
     CauseDocument, CompanionDocument, DecisionCounts, Document, ItemDocument, LocationDocument,
-    OutcomeCounts, ProofDocument, RemarkDocument, RemovedDocument, TotalsDocument, TransferDocument,
-    WarningDocument,
+    OutcomeCounts, ProofDocument, PullsDocument, RemarkDocument, RemovedDocument, TotalsDocument,
+    TransferDocument, WarningDocument,
 };
 
 pub use schema::{PLAN_SCHEMA, REPORT_SCHEMA, plan_schema, report_schema};
 
 use super::companions::{self, Signed};
-use super::{Entry, Interruption, Report, Status, Totals};
+use super::{Entry, Interruption, Pulls, Report, Status, Totals};
 use crate::config::{Change, Diagnostic, Location};
 use crate::plan::{self, Companion, CompanionPlace, Decision, Standing};
 
@@ -46,6 +46,7 @@ impl Report {
             plan_digest: self.plan.digest.to_string(),
             duration_ms: millis(self.run.duration),
             retries: self.run.retries,
+            pulls: self.run.pulls.iter().map(PullsDocument::from).collect(),
             totals: totals(self, &self.totals()),
             warnings: self.warnings.iter().map(WarningDocument::from).collect(),
             items: self.entries().map(ItemDocument::from).collect(),
@@ -76,6 +77,7 @@ fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
             Decision::Move => &mut decisions.moves,
             Decision::Conflict => &mut decisions.conflict,
             Decision::Blocked(_) => &mut decisions.blocked,
+            Decision::Deferred(_) => &mut decisions.deferred,
         } += 1;
     }
     let count = |status| totals.count(status);
@@ -87,6 +89,7 @@ fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
         conflict: count(Status::Conflict),
         blocked: count(Status::Blocked),
         failed: count(Status::Failed),
+        deferred: count(Status::Deferred),
         not_run: count(Status::NotRun)
             + count(Status::Copy)
             + count(Status::Companions)
@@ -102,6 +105,18 @@ fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
         bytes_to_move: (!totals.bytes_to_move_incomplete).then_some(totals.bytes_to_move),
         transfer: (&totals.transfer).into(),
         companions_proof: (&totals.proof).into(),
+    }
+}
+
+impl From<&Pulls> for PullsDocument {
+    fn from(pulls: &Pulls) -> Self {
+        Self {
+            registry: pulls.registry.to_string(),
+            needed: pulls.needed,
+            remaining: pulls.remaining,
+            limit: pulls.limit,
+            window_seconds: pulls.window.as_secs(),
+        }
     }
 }
 
@@ -160,6 +175,7 @@ impl From<&plan::Cause> for CauseDocument {
             kind: match cause.kind {
                 plan::CauseKind::Failure => "failure",
                 plan::CauseKind::Policy => "policy",
+                plan::CauseKind::Quota => "quota",
             },
             side: cause.side.word(),
             operation: cause.operation,

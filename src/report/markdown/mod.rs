@@ -149,6 +149,7 @@ impl Report {
             (Verdict::Done, Mode::Sync) => "✅",
             (Verdict::Done, Mode::Plan) => "📋",
             (Verdict::Conflict, _) => Status::Conflict.icon(),
+            (Verdict::Deferred, _) => Status::Deferred.icon(),
             _ => Status::Failed.icon(),
         }
     }

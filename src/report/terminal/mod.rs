@@ -96,7 +96,10 @@ pub fn finished(target: &str, outcome: &Outcome, transfer: &Transfer, look: Look
     };
     let head = format!("{} {:<10}", status.mark(), status.word());
     let reason = match outcome {
-        Outcome::Conflict(cause) | Outcome::Blocked(cause) | Outcome::Failed(cause) => cause.to_string(),
+        Outcome::Conflict(cause)
+        | Outcome::Blocked(cause)
+        | Outcome::Deferred(cause)
+        | Outcome::Failed(cause) => cause.to_string(),
         _ => String::new(),
     };
     let mut room = look.columns.saturating_sub(width(&head) + 1 + 10 + 2);
