@@ -205,9 +205,10 @@ impl Client {
         stream: Option<(u64, &dyn BlobOrigin)>,
     ) -> Result<Answer, StoreError> {
         let slot = Some(self.slots.take().await);
-        let _pull = match call.is_pull {
-            true => Some(self.quotas.admit().await.map_err(|used_up| self.used_up(call, used_up))?),
-            false => None,
+        let _pull = if call.is_pull {
+            Some(self.quotas.admit().await.map_err(|used_up| self.used_up(call, used_up))?)
+        } else {
+            None
         };
         let mut url = call.url.clone();
         let mut redirects = 0;
@@ -332,13 +333,13 @@ impl Client {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let send = request.headers(headers).body(reqwest::Body::wrap_stream(body)).send();
         tokio::pin!(send);
-        let sent = Instant::now();
+        let began = Instant::now();
         let mut before = 0;
         loop {
             let patience = if before < size { self.patience.idle * 2 } else { self.patience.commit };
             match timeout(patience, &mut send).await {
                 Ok(Ok(response)) => {
-                    self.note_answer(call, &response, sent);
+                    self.note_answer(call, &response, began);
                     return Ok(response);
                 }
                 Ok(Err(error)) => {
