@@ -93,6 +93,7 @@ impl Job {
             on_tag_conflict: self.on_tag_conflict,
             pulls,
             interruption: stop.peek().copied(),
+            remarks: Vec::new(),
             commit: None,
             log: None,
         };

@@ -23,6 +23,9 @@ pub struct Run {
     pub pulls: Vec<Pulls>,
     /// What ended the run before its time.
     pub interruption: Option<Interruption>,
+    /// What there is to say of the run as a whole: sentences without their full stops. They can hold what came from
+    /// outside and are not escaped.
+    pub remarks: Vec<String>,
     /// The commit whose lists were read, where that is known.
     pub commit: Option<Link>,
     /// Where the run's log can be seen.

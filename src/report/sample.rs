@@ -117,6 +117,7 @@ fn run(mode: Mode) -> Run {
         on_tag_conflict: OnTagConflict::Fail,
         pulls: Vec::new(),
         interruption: None,
+        remarks: Vec::new(),
         commit: None,
         log: None,
     }

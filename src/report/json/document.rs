@@ -37,6 +37,8 @@ pub struct Document {
     pub pulls: Vec<PullsDocument>,
     /// The sums over all items.
     pub totals: TotalsDocument,
+    /// What there is to say of the run as a whole.
+    pub remarks: Vec<String>,
     /// What the lists' reader had to say.
     pub warnings: Vec<WarningDocument>,
     /// The images, in the order of the lists.

@@ -48,6 +48,7 @@ impl Report {
             retries: self.run.retries,
             pulls: self.run.pulls.iter().map(PullsDocument::from).collect(),
             totals: totals(self, &self.totals()),
+            remarks: self.run.remarks.clone(),
             warnings: self.warnings.iter().map(WarningDocument::from).collect(),
             items: self.entries().map(ItemDocument::from).collect(),
             removed: self.changes.as_ref().map(|changes| {
