@@ -85,16 +85,11 @@ pub(super) async fn read(
     surroundings: &Surroundings,
     situation: &Situation,
 ) -> Result<Intake, Refusal> {
-    match (&situation.review, &situation.api) {
-        (Some(review), Some(api)) => {
-            let reader = Reader { options, surroundings, situation, review, api };
-            reader.read().await
-        }
-        _ => {
-            let job = job(&options.run, situation.mode, surroundings)?;
-            Ok(Intake::Job(Box::new(Work { job, changes: None, remarks: Vec::new() })))
-        }
+    if let (Some(review), Some(api)) = (&situation.review, &situation.api) {
+        return Reader { options, surroundings, situation, review, api }.read().await;
     }
+    let job = job(&options.run, situation.mode, surroundings)?;
+    Ok(Intake::Job(Box::new(Work { job, changes: None, remarks: Vec::new() })))
 }
 
 /// Reads a change that is under review.

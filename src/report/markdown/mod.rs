@@ -210,7 +210,8 @@ pub fn faults(
 
 /// Remarks on a run as a whole, each a paragraph that is seen.
 fn said_of_the_run(remarks: &[String]) -> String {
-    remarks.iter().map(|remark| format!("⚠️ {}.\n\n", prose(remark))).collect()
+    let paragraphs: Vec<String> = remarks.iter().map(|remark| format!("⚠️ {}.\n\n", prose(remark))).collect();
+    paragraphs.concat()
 }
 
 /// That there was nothing to look at, below `title`: `why`, in small letters and without a full stop, and what else there is to say.
