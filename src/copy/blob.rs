@@ -28,8 +28,9 @@ pub(super) struct Ledger {
     pushed: Mutex<HashSet<(Repository, Digest)>>,
 }
 
-/// Set once the repository has the blob; whoever comes second waits for it.
-type Arrived = Arc<OnceCell<()>>;
+/// Set once the repository has the blob; whoever comes second waits for it. How it came there is for the first image
+/// that needs it to count, which need not be who saw to it.
+type Arrived = Arc<OnceCell<Mutex<Option<Placed>>>>;
 
 /// Where at the target a blob can be mounted from.
 #[derive(Default)]
@@ -114,17 +115,27 @@ impl Ledger {
 
     /// Sees to it that the target's repository has the blob. Whoever comes second waits for the first.
     pub(super) async fn place(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
+        let arrived = self.arrive(passage, blob).await?;
+        let placed = arrived.get().and_then(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Ok(placed.unwrap_or(Placed::Present))
+    }
+
+    /// The same, for somebody who does not count it.
+    pub(super) async fn wait_for(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<(), Cause> {
+        self.arrive(passage, blob).await.map(drop::<Arrived>)
+    }
+
+    async fn arrive(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Arrived, Cause> {
         let came = Instant::now();
         let key = (passage.to.clone(), blob.digest.clone());
         let cell =
             Arc::clone(self.placed.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        let mut placed = Placed::Present;
         cell.get_or_try_init(|| async {
-            placed = self.place_first(passage, blob, came).await?;
-            Ok::<(), Cause>(())
+            let placed = self.place_first(passage, blob, came).await?;
+            Ok::<_, Cause>(Mutex::new(Some(placed)))
         })
         .await?;
-        Ok(placed)
+        Ok(cell)
     }
 
     /// `came` is when this blob began to wait for its turn.
