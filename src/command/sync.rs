@@ -79,12 +79,16 @@ impl Job {
                 Some(copy(Arc::clone(&plan), &unseen, sources, target, events, stopped).await)
             }
         };
+        let traffic = registries.traffic();
+        let skipped = if results.is_some() { traffic.skipped.load(Ordering::Relaxed) } else { 0 };
         let run = Run {
             mode: self.mode,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             duration: started.elapsed(),
-            retries: registries.traffic().retries.load(Ordering::Relaxed),
-            bytes_moved: events.bytes_moved(),
+            retries: traffic.retries.load(Ordering::Relaxed),
+            bytes_moved: events.bytes_moved() + skipped,
+            bytes_downloaded_again: events.meter().moved_again() + skipped,
+            bytes_sent_twice: traffic.sent_twice.load(Ordering::Relaxed),
             on_tag_conflict: self.on_tag_conflict,
             interruption: stop.peek().copied(),
             commit: None,

@@ -9,14 +9,18 @@ mod auth;
 mod blob;
 mod client;
 mod credentials;
+mod download;
 mod error;
+mod feed;
 mod guard;
 mod link;
 mod manifest;
+mod quirks;
 mod redact;
 mod referrers;
 mod retry;
 mod silence;
+mod upload;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,12 +34,14 @@ use url::Url;
 pub use client::Traffic;
 pub use credentials::{Credential, CredentialError, Credentials, Helpers};
 pub use guard::Reach;
+pub use quirks::{Chunks, Profile};
 pub use retry::{Patience, RetryPolicy};
 
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::{Client, Way};
 use silence::Silence;
+use upload::Lessons;
 
 /// Who we are to a registry's operator.
 const USER_AGENT: &str = concat!("image-syncer/", env!("CARGO_PKG_VERSION"));
@@ -193,7 +199,7 @@ impl Registries {
             Some(guarded) => Way { http: guarded.clone(), is_guarded: true },
             None => Way { http: unguarded.clone(), is_guarded: false },
         };
-        let client = Client {
+        let client = Arc::new(Client {
             host: host.to_string(),
             base,
             home: way(trusted),
@@ -205,15 +211,17 @@ impl Registries {
             deadline: self.settings.deadline,
             traffic: Arc::clone(&self.traffic),
             silence: Silence::default(),
-        };
+        });
         Remote {
             client,
             registry: registry.clone(),
+            profile: Profile::of(registry),
             is_direct: !self.settings.endpoints.contains_key(registry),
             actions,
             referrers_api: Mutex::default(),
             mounts_own: OnceLock::new(),
             probing: tokio::sync::Mutex::default(),
+            lessons: Lessons::default(),
             probes: Mutex::default(),
             turns: Mutex::default(),
             access: PhantomData,
@@ -317,8 +325,9 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 /// One registry, seen by one side of the copy.
 #[derive(Debug)]
 pub struct Remote<A> {
-    client: Client,
+    client: Arc<Client>,
     registry: Registry,
+    profile: Profile,
     /// Whether the registry is asked itself, and not a cache that may know of a part only.
     is_direct: bool,
     actions: &'static str,
@@ -328,6 +337,7 @@ pub struct Remote<A> {
     mounts_own: OnceLock<bool>,
     /// Held by the blob that finds that out.
     probing: tokio::sync::Mutex<()>,
+    lessons: Lessons,
     /// Held by whoever finds out whether a repository answers the referrers API.
     probes: Mutex<HashMap<Repository, Turn>>,
     /// One turn a subject: its referrers are pushed one after the other.
@@ -365,7 +375,7 @@ mod tests {
         let registries = registries(&[("ghcr.io", "http://127.0.0.1:5000/cache")]);
         let base = |host: &str| {
             let remote = registries.source(&host.parse().expect("a registry"));
-            (remote.client.url("a/b/tags/list").to_string(), remote.client.host)
+            (remote.client.url("a/b/tags/list").to_string(), remote.client.host.clone())
         };
         let expect = |url: &str, host: &str| (format!("{url}/v2/a/b/tags/list"), host.to_owned());
         assert_eq!(base("docker.io"), expect("https://registry-1.docker.io", "docker.io"));

@@ -157,3 +157,18 @@ pub(crate) fn sha512(bytes: &[u8]) -> Digest {
     digester.update(bytes);
     digester.finish()
 }
+
+/// So many bytes that do not repeat.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = length as u64 | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        // xorshift, by Marsaglia.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
