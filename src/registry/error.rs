@@ -54,6 +54,7 @@ impl Refusal {
             {
                 StoreErrorKind::ContentUnknown
             }
+            (400, "DIGEST_INVALID") => StoreErrorKind::Corrupt,
             (401 | 403, _) => StoreErrorKind::Denied,
             (404, _) => StoreErrorKind::NotFound,
             (413, _) => StoreErrorKind::TooLarge,

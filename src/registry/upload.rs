@@ -90,10 +90,10 @@ struct Failed {
 enum Again {
     /// Another try later, and how long the registry asks to wait before.
     Later { asked: Option<Duration> },
-    /// Smaller requests.
-    Smaller,
-    /// Everything from the start, in one request.
-    Whole,
+    /// Everything from the start, at once: in smaller requests, or in one.
+    Anew,
+    /// The same if it is the first time: what arrived was not what was sent.
+    Mangled,
 }
 
 impl From<StoreError> for Failed {
@@ -110,7 +110,7 @@ impl Remote<ReadWrite> {
         let feed = Feed::new(upload.origin, upload.blob.size, Arc::clone(&self.client.traffic));
         let mut session = Session::at(location);
         let mut tries = Tries::new(self.client.retry);
-        let mut farthest = 0;
+        let (mut farthest, mut mangled) = (0, 0);
         loop {
             let Failed { error, again } = match self.send(upload, &feed, &mut session).await {
                 Ok(()) => return Ok(Placed::Uploaded),
@@ -118,7 +118,10 @@ impl Remote<ReadWrite> {
             };
             let asked = match again {
                 Some(Again::Later { asked }) => asked,
-                Some(Again::Smaller | Again::Whole) => {
+                Some(Again::Mangled) if mangled > 0 => return Err(error),
+                Some(again) => {
+                    mangled += usize::from(matches!(again, Again::Mangled));
+                    self.client.traffic.retries.fetch_add(1, Ordering::Relaxed);
                     session = Session::at(self.plain_start(upload).await?);
                     continue;
                 }
@@ -225,15 +228,15 @@ impl Remote<ReadWrite> {
         let again = if status == StatusCode::PAYLOAD_TOO_LARGE {
             let (is_smaller, advice) = self.take_smaller(part.length);
             error.message.push_str(advice);
-            is_smaller.then_some(Again::Smaller)
+            is_smaller.then_some(Again::Anew)
         } else if is_transient(status) {
             Some(Again::Later { asked })
         } else if part.length < size && size <= self.lessons.largest() {
             // It said how far it got, and does not go on from there.
             self.lessons.resumes.store(false, Ordering::Relaxed);
-            Some(Again::Whole)
+            Some(Again::Anew)
         } else {
-            None
+            (error.kind == StoreErrorKind::Corrupt).then_some(Again::Mangled)
         };
         Err(Failed { error, again })
     }

@@ -1,8 +1,10 @@
 //! Something before the target that takes requests up to a size only.
 
+use std::process::Command;
+
 use crate::support::content::{noise, put_image};
 use crate::support::fault::Fault;
-use crate::{Large, MIB};
+use crate::{Large, MIB, NAME};
 
 /// As nginx with this `client_max_body_size`.
 fn limited(large: Large, most: usize) -> Large {
@@ -76,4 +78,37 @@ fn a_chunk_that_breaks_is_not_sent_from_the_start() {
     let uploads = large.uploads();
     let from = uploads.iter().position(|line| line == "GET 0 204").expect("a question");
     assert_eq!(uploads.iter().skip(from).filter(|line| line.starts_with("PATCH")).count(), 2, "{uploads:?}");
+}
+
+/// Runs the built program into a registry that it takes for GHCR, with a fault in the way of large requests.
+fn into_ghcr(fault: impl Fn(usize) -> Option<Fault> + Send + Sync + 'static) -> (Large, String) {
+    let large = Large::of(2 * MIB).target_does(move |time, _| fault(time));
+    let home = tempfile::tempdir().expect("a folder");
+    let list = format!("images:\n  - source: {}/{NAME}:1\n    target: app\n", large.story.source.host());
+    std::fs::write(home.path().join("external-images.yaml"), list).expect("a list");
+    let output = Command::new(env!("CARGO_BIN_EXE_image-syncer"))
+        .args(["sync", "-r", "ghcr.io/mirror/", "--endpoint"])
+        .arg(format!("ghcr.io={}", large.story.target.url()))
+        .env_clear()
+        .env("HOME", home.path())
+        .current_dir(home.path())
+        .output()
+        .expect("an output");
+    (large, String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn a_registry_that_gets_chunks_wrong_is_sent_none() {
+    let (large, told) = into_ghcr(|_| Some(Fault::too_large()));
+    let told = told.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in
+        ["413 Payload Too Large", "raise that limit", "does not take a blob in several smaller requests"]
+    {
+        assert!(told.contains(part), "no `{part}` in: {told}");
+    }
+    assert_eq!(large.uploads(), [format!("PUT {} 413", 2 * MIB)]);
+
+    let (large, told) = into_ghcr(|time| (time == 0).then_some(Fault::DropUploadAfter(MIB)));
+    assert!(told.contains("1 copied"), "{told}");
+    assert_eq!(large.uploads(), [format!("PUT {} 0", 2 * MIB), format!("PUT {} 201", 2 * MIB)]);
 }
