@@ -3,17 +3,21 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::client::{Call, Client, Traffic};
 use super::error::unreachable;
-use crate::store::{BlobOrigin, BlobStream, StoreError};
+use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
+
+/// So long bytes wait that may be refused. What refuses them because of their number has read it in the head.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// A blob that is being sent. It is read on from part to part; where a request is lost, what it took is read again.
 pub(super) struct Feed<'a> {
@@ -21,6 +25,8 @@ pub(super) struct Feed<'a> {
     size: u64,
     /// What a part left behind that was read to its end.
     left: Slot,
+    /// The body that was made last.
+    last: Mutex<Arc<Watch>>,
     /// How far it was sent already.
     sent: Arc<AtomicU64>,
     traffic: Arc<Traffic>,
@@ -42,6 +48,7 @@ pub(super) struct Part<'a> {
     feed: &'a Feed<'a>,
     start: u64,
     pub(super) length: u64,
+    is_doubtful: bool,
 }
 
 /// What is seen of a body while it is sent.
@@ -50,22 +57,43 @@ struct Watch {
     passed: AtomicU64,
     /// Whether the next piece has yet to come from the other side.
     waits: AtomicBool,
+    /// Whether nobody wants the rest. An answer that comes early does not keep the HTTP client from sending it.
+    is_over: AtomicBool,
 }
 
 impl<'a> Feed<'a> {
     pub(super) fn new(origin: &'a dyn BlobOrigin, size: u64, traffic: Arc<Traffic>) -> Self {
-        Self { origin, size, left: Slot::default(), sent: Arc::default(), traffic }
+        Self { origin, size, left: Slot::default(), last: Mutex::default(), sent: Arc::default(), traffic }
+    }
+
+    /// Ends what is being sent still.
+    pub(super) fn stop(&self) {
+        self.next_watch();
+    }
+
+    fn next_watch(&self) -> Arc<Watch> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_over.store(true, Ordering::Relaxed);
+        *last = Arc::default();
+        Arc::clone(&last)
     }
 
     /// `length` bytes from `start` on.
     pub(super) fn part(&'a self, start: u64, length: u64) -> Part<'a> {
-        Part { feed: self, start, length }
+        Part { feed: self, start, length, is_doubtful: false }
     }
 }
 
 impl Part<'_> {
+    /// The same, of which it is not known whether so many bytes are taken in one request: the bytes wait for an answer
+    /// to the request's head, a moment.
+    pub(super) fn doubtful(self, is_doubtful: bool) -> Self {
+        Self { is_doubtful, ..self }
+    }
+
     async fn open(&self) -> Result<Body, StoreError> {
-        let Feed { origin, size, left, sent, traffic } = self.feed;
+        let Feed { origin, size, left, sent, traffic, .. } = self.feed;
+        let watch = self.feed.next_watch();
         let reading = left.lock().unwrap_or_else(PoisonError::into_inner).take();
         let reading = match reading.filter(|reading| reading.at == self.start) {
             Some(reading) => Some(reading),
@@ -85,7 +113,8 @@ impl Part<'_> {
             slot: Arc::clone(left),
             sent: Arc::clone(sent),
             traffic: Arc::clone(traffic),
-            watch: Arc::default(),
+            watch,
+            hesitates: self.is_doubtful.then(|| Box::pin(sleep(MOMENT))),
         })
     }
 }
@@ -100,6 +129,7 @@ struct Body {
     sent: Arc<AtomicU64>,
     traffic: Arc<Traffic>,
     watch: Arc<Watch>,
+    hesitates: Option<Pin<Box<Sleep>>>,
 }
 
 impl Body {
@@ -128,6 +158,20 @@ impl Stream for Body {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let body = &mut *self;
+        if let Some(hesitates) = &mut body.hesitates {
+            ready!(hesitates.as_mut().poll(cx));
+            body.hesitates = None;
+        }
+        if body.watch.is_over.load(Ordering::Relaxed) {
+            body.reading = None;
+            let message = "the answer came before the end";
+            return Poll::Ready(Some(Err(StoreError::new(
+                "upload blob",
+                "",
+                StoreErrorKind::Other,
+                message,
+            ))));
+        }
         loop {
             let Some(reading) = body.reading.as_mut().filter(|_| body.left > 0 || body.is_empty) else {
                 return Poll::Ready(None);

@@ -41,19 +41,26 @@ pub(super) struct Upload<'a> {
 pub(super) struct Lessons {
     /// No larger requests are tried, in bytes.
     largest: AtomicU64,
+    /// Requests as large as this were taken, in bytes.
+    taken: AtomicU64,
     /// Whether an upload that broke may go on.
     resumes: AtomicBool,
 }
 
 impl Default for Lessons {
     fn default() -> Self {
-        Self { largest: AtomicU64::new(u64::MAX), resumes: AtomicBool::new(true) }
+        Self { largest: AtomicU64::new(u64::MAX), taken: AtomicU64::new(0), resumes: AtomicBool::new(true) }
     }
 }
 
 impl Lessons {
     fn largest(&self) -> u64 {
         self.largest.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a limit to the size of requests, and it is not known how this one stands to it.
+    fn doubts(&self, length: u64) -> bool {
+        self.largest() < u64::MAX && length > self.taken.load(Ordering::Relaxed)
     }
 
     /// Has smaller requests made after one of `refused` bytes was too large. False if there are none.
@@ -116,6 +123,7 @@ impl Remote<ReadWrite> {
                 Ok(()) => return Ok(Placed::Uploaded),
                 Err(failed) => failed,
             };
+            feed.stop();
             let asked = match again {
                 Some(Again::Later { asked }) => asked,
                 Some(Again::Mangled) if mangled > 0 => return Err(error),
@@ -184,6 +192,7 @@ impl Remote<ReadWrite> {
         while session.received < upload.blob.size {
             let length = chunk.min(upload.blob.size - session.received);
             let part = feed.part(session.received, length);
+            let part = part.doubtful(self.lessons.doubts(length));
             let mut call = self.upload_call(Method::PATCH, upload, session.location.clone())?;
             let end = session.received + length;
             if let Ok(range) = HeaderValue::try_from(format!("{}-{}", session.received, end - 1)) {
@@ -200,6 +209,7 @@ impl Remote<ReadWrite> {
                 session.location = next;
             }
             drop(answer.error_body().await);
+            self.lessons.taken.fetch_max(length, Ordering::Relaxed);
             session.received = end;
         }
         self.put(upload, session, feed.part(upload.blob.size, 0)).await
