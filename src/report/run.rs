@@ -17,6 +17,10 @@ pub struct Run {
     pub retries: u64,
     /// Bytes of blobs that came from sources, those of failed copies included.
     pub bytes_moved: u64,
+    /// Those of them that had come before, and came again because something broke.
+    pub bytes_downloaded_again: u64,
+    /// Bytes of blobs that were sent to the target once more because something broke.
+    pub bytes_sent_twice: u64,
     /// Whether a conflict decides the exit code.
     pub on_tag_conflict: OnTagConflict,
     /// What registries that count what is read of them still allow, as far as they have said so.

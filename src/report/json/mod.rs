@@ -103,6 +103,8 @@ fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
         policy_violations: totals.policy_violations,
         targets_not_readable: totals.targets_not_readable,
         bytes_moved: report.run.bytes_moved,
+        bytes_downloaded_again: report.run.bytes_downloaded_again,
+        bytes_sent_twice: report.run.bytes_sent_twice,
         bytes_to_move: (!totals.bytes_to_move_incomplete).then_some(totals.bytes_to_move),
         transfer: (&totals.transfer).into(),
         companions_proof: (&totals.proof).into(),
