@@ -117,6 +117,12 @@ impl Auth {
             .map_err(|error| self.error(error.to_string()))
     }
 
+    /// Whether the same account is meant for both, so that one token for both is its business.
+    pub(super) async fn is_one_account(&self, one: &Scope, other: &Scope) -> Result<bool, StoreError> {
+        let [one, other] = [one, other].map(std::slice::from_ref);
+        Ok(self.credential(one).await? == self.credential(other).await?)
+    }
+
     /// Takes a 401's challenge in. True if the request may succeed when it is sent again.
     pub(super) async fn challenged(
         &self,
