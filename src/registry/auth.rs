@@ -20,6 +20,7 @@ use url::Url;
 use super::call::{Body, Call};
 use super::client::Client;
 use super::credentials::{Credential, Credentials};
+use super::error::GET_TOKEN;
 use crate::oci::{Registry, Repository};
 use crate::secret::Secret;
 use crate::store::{SingleFlight, StoreError, StoreErrorKind};
@@ -117,6 +118,12 @@ impl Auth {
             .map_err(|error| self.error(error.to_string()))
     }
 
+    /// Whether the same account is meant for both, so that one token for both is its business.
+    pub(super) async fn is_one_account(&self, one: &Scope, other: &Scope) -> Result<bool, StoreError> {
+        let [one, other] = [one, other].map(std::slice::from_ref);
+        Ok(self.credential(one).await? == self.credential(other).await?)
+    }
+
     /// Takes a 401's challenge in. True if the request may succeed when it is sent again.
     pub(super) async fn challenged(
         &self,
@@ -201,11 +208,15 @@ impl Auth {
         let mut error = answer.into_error().await;
         if matches!(status, 400..=403) {
             error.kind = StoreErrorKind::Denied;
-            error.message.push_str(match credential {
-                Some(Credential::IdentityToken(_)) => "; the identity token may have expired: log in again",
-                Some(_) => "; check the user name and password",
-                None => "; this may need a login, and there is none for the registry",
-            });
+            let registry = &self.registry;
+            let advice = match credential {
+                Some(Credential::IdentityToken(_)) => {
+                    format!("; the identity token may have expired: log in to {registry} again")
+                }
+                Some(_) => format!("; check the user name and password for {registry}"),
+                None => format!("; this may need a login, and there is none for {registry}"),
+            };
+            error.message.push_str(&advice);
         }
         Err(error)
     }
@@ -291,8 +302,7 @@ fn token_call(
     credential: Option<&Credential>,
 ) -> Result<Call, StoreError> {
     let mut url = realm.clone();
-    let reference =
-        format!("for {}", scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "));
+    let reference = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     if let Some(Credential::IdentityToken(token)) = credential {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token");
@@ -303,7 +313,7 @@ fn token_call(
         }
         let scope = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         form.append_pair("scope", &scope);
-        let mut call = Call::new(Method::POST, url, "get a token", reference);
+        let mut call = Call::new(Method::POST, url, GET_TOKEN, reference);
         call.secrets.add(token);
         call.body = Body::Bytes("application/x-www-form-urlencoded".into(), form.finish().into());
         return Ok(call);
@@ -317,7 +327,7 @@ fn token_call(
             query.append_pair("scope", &scope.to_string());
         }
     }
-    let mut call = Call::new(Method::GET, url, "get a token", reference);
+    let mut call = Call::new(Method::GET, url, GET_TOKEN, reference);
     if let Some(Credential::Basic { username, password }) = credential {
         let authorization = basic(username, password)?;
         call.secrets.add_header(&authorization);

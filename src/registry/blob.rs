@@ -86,6 +86,10 @@ impl Remote<ReadWrite> {
             Push::Again => return self.upload(upload, self.plain_start(upload).await?).await,
             Push::IfMissing { mount_from } => mount_from.filter(|from| *from != repository),
         };
+        let mount_from = match mount_from {
+            Some(from) if !self.is_ours(repository, from).await? => None,
+            from => from,
+        };
         if let Some(from) = mount_from {
             return match self.start(upload, Some(from)).await? {
                 Started::Mounted => Ok(Placed::Mounted),
@@ -101,6 +105,12 @@ impl Remote<ReadWrite> {
             Some(false) => self.upload_if_missing(upload, None).await,
             None => self.place_unprobed(upload).await,
         }
+    }
+
+    /// Whether who pushes is also who would read there. What another account is named for is not asked for: the
+    /// registry would refuse it, and somebody may be watching who tries.
+    async fn is_ours(&self, repository: &Repository, from: &Repository) -> Result<bool, StoreError> {
+        self.client.auth.is_one_account(&self.scope(repository), &self.scope(from)).await
     }
 
     /// The first blob finds out whether the registry mounts; the others wait for that. They do not wait long:

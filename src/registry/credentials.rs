@@ -211,9 +211,8 @@ impl Credentials {
             }
         }
         let name = format!("{registry}/{repository}");
-        let matches = |key: &str| {
-            registry.as_str() == key || name.strip_prefix(key).is_some_and(|rest| rest.starts_with('/'))
-        };
+        let matches =
+            |key: &str| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         Ok(self.entries.iter().find(|(key, _)| matches(key)).map(|(_, credential)| credential.clone()))
     }
 }
@@ -347,12 +346,15 @@ mod tests {
         let config = r#"{"auths":{
             "quay.io":{"auth":"YTpi"},
             "quay.io/team":{"username":"c","password":"d"},
+            "quay.io/team/tool":{"username":"e","password":"f"},
             "https://index.docker.io/v1/":{"auth":"ZTpmOmc="},
             "empty.io":{}
         }}"#;
         assert_eq!(user(config, "quay.io", "other/app").await, "a:b");
         assert_eq!(user(config, "quay.io", "team/app").await, "c:d");
         assert_eq!(user(config, "quay.io", "teams/app").await, "a:b");
+        assert_eq!(user(config, "quay.io", "team/tool").await, "e:f");
+        assert_eq!(user(config, "quay.io", "team/tools").await, "c:d");
         assert_eq!(user(config, "docker.io", "library/busybox").await, "e:f:g");
         assert_eq!(user(config, "empty.io", "a").await, "anonymous");
         assert_eq!(user(config, "ghcr.io", "a").await, "anonymous");

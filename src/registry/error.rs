@@ -79,6 +79,8 @@ impl Refusal {
     fn hint(&self, status: StatusCode, operation: &str, host: &str) -> Option<String> {
         let writes = operation.starts_with("push") || operation.starts_with("upload");
         match (status.as_u16(), self.code.as_str()) {
+            // A token service is nobody to log in to; who asks it knows what to do.
+            (401 | 403, _) if operation == GET_TOKEN => None,
             (401, _) => Some(format!("log in to {host} with an account that may do this")),
             (403, _) => Some(format!("the account used at {host} lacks the right to do this")),
             (404, "NAME_UNKNOWN") if writes => Some(
@@ -96,6 +98,9 @@ impl Refusal {
 /// The operation of a manifest's PUT; its refusals can mean that content is missing.
 pub(super) const PUSH_MANIFEST: &str = "push manifest";
 
+/// The operation of a request to a token service.
+pub(super) const GET_TOKEN: &str = "get a token for";
+
 /// A request that got no answer.
 pub(super) fn unreachable(
     operation: &'static str,
@@ -105,6 +110,7 @@ pub(super) fn unreachable(
 ) -> StoreError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
     let mut last = String::new();
+    let mut by_proxy = false;
     while let Some(inner) = cause {
         // A body that is a stream from the other side fails with that side's error, which tried what it could.
         if let Some(inner) = inner.downcast_ref::<StoreError>() {
@@ -114,9 +120,12 @@ pub(super) fn unreachable(
             return StoreError::new(operation, reference, StoreErrorKind::Other, inner.to_string());
         }
         last = inner.to_string();
+        by_proxy |= last.starts_with(TUNNEL);
         cause = inner.source();
     }
-    let what = if error.is_connect() {
+    let what = if by_proxy {
+        format!("cannot connect to {host} through the proxy")
+    } else if error.is_connect() {
         format!("cannot connect to {host}")
     } else if error.is_timeout() {
         format!("{host} took too long")
@@ -125,13 +134,71 @@ pub(super) fn unreachable(
     } else {
         format!("the connection to {host} broke")
     };
-    let untrusted = last.contains("certificate");
-    let advice = if untrusted { "; a certificate authority of your own is named with --ca-file" } else { "" };
+    let reason = Reason::of(&last, by_proxy);
+    let advice = reason.advice().map_or_else(String::new, |advice| format!("; {advice}"));
     let message = if last.is_empty() { what } else { format!("{what}: {}{advice}", clean(&last, 300)) };
-    // What cannot be sent at all, or is not trusted, will not be better later.
-    let lasting = error.is_builder() || untrusted;
+    let lasting = error.is_builder() || reason.lasts();
     let kind = if lasting { StoreErrorKind::Other } else { StoreErrorKind::Unavailable };
     StoreError::new(operation, reference, kind, message)
+}
+
+/// How the failures of a proxy begin.
+const TUNNEL: &str = "tunnel error";
+
+/// Why there is no connection, where the text of the failure tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// The server's certificate is not trusted, because of who issued it.
+    UnknownIssuer,
+    /// The server's certificate is not trusted.
+    Untrusted,
+    /// The server does not trust our certificate, or wants to see one.
+    ClientCertificate,
+    /// The proxy wants to know who we are.
+    ProxyLogin,
+    /// The proxy is not there, or does not lead there.
+    Proxy,
+    Unknown,
+}
+
+impl Reason {
+    /// `text` is what the libraries for TLS and for proxies say; `by_proxy` says that it is the proxy's failure.
+    fn of(text: &str, by_proxy: bool) -> Self {
+        // The alerts about a client's certificate (RFC 8446, section 6.2).
+        let alert = text.strip_prefix("received fatal alert: ").unwrap_or_default();
+        if alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied") {
+            Self::ClientCertificate
+        } else if text.contains("UnknownIssuer") {
+            Self::UnknownIssuer
+        } else if text.contains("certificate") {
+            Self::Untrusted
+        } else if text.contains("proxy authorization required") {
+            Self::ProxyLogin
+        } else if by_proxy {
+            Self::Proxy
+        } else {
+            Self::Unknown
+        }
+    }
+
+    /// Whether it will not be better later.
+    fn lasts(self) -> bool {
+        !matches!(self, Self::Proxy | Self::Unknown)
+    }
+
+    fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::UnknownIssuer => Some("a certificate authority of your own is named with --ca-file"),
+            Self::ClientCertificate => Some(
+                "it wants a client certificate that it trusts, which --client-cert and --client-key name",
+            ),
+            Self::ProxyLogin => {
+                Some("it wants a login, written as http://USER:PASSWORD@HOST:PORT in HTTPS_PROXY")
+            }
+            Self::Proxy => Some("HTTPS_PROXY names the proxy, and NO_PROXY what is reached without it"),
+            Self::Untrusted | Self::Unknown => None,
+        }
+    }
 }
 
 /// Foreign text on one line, without control characters, and not longer than `most` characters.
@@ -159,6 +226,35 @@ mod tests {
             error.to_string(),
             "failed to push manifest r.io/a:1: r.io answered 403 Forbidden, DENIED: no [31m push for you; \
              the account used at r.io lacks the right to do this"
+        );
+    }
+
+    #[test]
+    fn what_will_not_be_better_later_is_not_tried_again() {
+        for (text, reason, lasts) in [
+            ("invalid peer certificate: UnknownIssuer", Reason::UnknownIssuer, true),
+            ("invalid peer certificate: certificate not valid for name", Reason::Untrusted, true),
+            ("received fatal alert: BadCertificate", Reason::ClientCertificate, true),
+            ("received fatal alert: CertificateRequired", Reason::ClientCertificate, true),
+            ("received fatal alert: UnknownCA", Reason::ClientCertificate, true),
+            ("received fatal alert: InternalError", Reason::Unknown, false),
+            ("tunnel error: proxy authorization required", Reason::ProxyLogin, true),
+            ("tunnel error: unsuccessful", Reason::Proxy, false),
+            ("Connection refused (os error 111)", Reason::Unknown, false),
+        ] {
+            let found = Reason::of(text, text.starts_with(TUNNEL));
+            assert_eq!((found, found.lasts()), (reason, lasts), "{text}");
+        }
+        assert_eq!(Reason::of("Connection refused (os error 111)", true), Reason::Proxy);
+    }
+
+    #[test]
+    fn a_token_service_is_nobody_to_log_in_to() {
+        let refusal = Refusal { code: "UNAUTHORIZED".into(), message: "no".into() };
+        let error = refusal.error(GET_TOKEN, "repository:a:pull", "auth.r.io", StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            error.to_string(),
+            "failed to get a token for repository:a:pull: auth.r.io answered 401 Unauthorized, UNAUTHORIZED: no"
         );
     }
 

@@ -299,11 +299,21 @@ fn http_client(
         // No certificate store on this machine, as in a scratch image: Mozilla's roots are built in.
         let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         let bundled = bundled.filter_map(|der| reqwest::Certificate::from_der(der).ok());
-        builder()
-            .tls_certs_only(bundled.chain(roots))
-            .build()
-            .map_err(|error| SetupError::Client(error.to_string()))
+        builder().tls_certs_only(bundled.chain(roots)).build().map_err(|error| setup_error(&error))
     })
+}
+
+/// Why there is no client, in the words of whoever knows: the innermost cause.
+fn setup_error(error: &reqwest::Error) -> SetupError {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let text = cause.to_string();
+    if text.contains("KeyMismatch") {
+        return SetupError::Identity("the key belongs to another certificate".into());
+    }
+    SetupError::Client(text)
 }
 
 /// A remote that can only be read. What writes does not take it:

@@ -63,11 +63,19 @@ class Companions:
     graphs: dict = field(default_factory=dict)
 
 
-class Client:
-    """Requests to one registry over plain HTTP; usable from several threads."""
+def connect(host, timeout, context=None):
+    """A connection to a registry: with TLS where there is a context for it."""
+    if context:
+        return http.client.HTTPSConnection(host, timeout=timeout, context=context)
+    return http.client.HTTPConnection(host, timeout=timeout)
 
-    def __init__(self, host, timeout=120, authorization=None):
+
+class Client:
+    """Requests to one registry; usable from several threads."""
+
+    def __init__(self, host, timeout=120, authorization=None, context=None):
         self.host = host
+        self._context = context
         self._always = {"Authorization": authorization} if authorization else {}
         self._timeout = timeout
         self._local = threading.local()
@@ -83,7 +91,7 @@ class Client:
         for attempt in (0, 1):
             connection = getattr(self._local, "connection", None)
             if connection is None:
-                connection = http.client.HTTPConnection(self.host, timeout=self._timeout)
+                connection = connect(self.host, self._timeout, self._context)
                 self._local.connection = connection
             try:
                 connection.request(method, path, body=body, headers={**self._always, **(headers or {})})

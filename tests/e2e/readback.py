@@ -18,12 +18,18 @@ WORKERS = 3
 class Readers:
     """The peers' programs, as readers of a registry."""
 
-    def __init__(self, workplace):
+    def __init__(self, workplace, environment=None):
         self._workplace = workplace
+        self._environment = environment
 
-    def prepare(self, registry):
-        """Tells regctl, which has no flag for it, that this registry speaks plain HTTP."""
-        self._workplace.run(["regctl", "registry", "set", "--tls", "disabled", registry.host])
+    def prepare(self, registry, authority=None, client=None):
+        """Tells regctl, which has no flags for it, that this registry speaks plain HTTP, or whom to trust and show."""
+        how = ["--tls", "disabled"]
+        if authority:
+            how = ["--tls", "enabled", "--cacert", authority.read_text()]
+        if client:
+            how += ["--client-cert", client.certificate.read_text(), "--client-key", client.key.read_text()]
+        self._run("regctl", "registry", "set", *how, registry.host)
 
     def read_all(self, tool, images, reference_of):
         """Reads every image with one tool; all failures are told together."""
@@ -103,7 +109,7 @@ class Readers:
         return paths
 
     def _run(self, *arguments):
-        return self._workplace.run(arguments, timeout=120)
+        return self._workplace.run(arguments, timeout=120, environment=self._environment)
 
 
 def _check_layout(folder, image):

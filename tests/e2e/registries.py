@@ -11,12 +11,11 @@ Our own `serve` is the fourth.
 """
 
 import base64
-import http.client
 import json
 import shutil
 import time
 
-from client import OCI_INDEX, OCI_MANIFEST, Client
+from client import OCI_INDEX, OCI_MANIFEST, Client, connect
 from harness import Failure, free_port
 
 READY_WITHIN = 20
@@ -30,6 +29,8 @@ class Registry:
     tells_artifact_types = True
     # What a request needs to be answered.
     authorization = None
+    # For connections with TLS: whom the tests trust, and as whom they come.
+    context = None
 
     def __init__(self, workplace):
         self._workplace = workplace
@@ -46,7 +47,7 @@ class Registry:
                 workplace.stop(self._process)
                 if attempt == 2:
                     raise
-        self.client = Client(self.host, authorization=self.authorization)
+        self.client = Client(self.host, authorization=self.authorization, context=self.context)
 
     def _arguments(self):
         raise NotImplementedError
@@ -54,7 +55,7 @@ class Registry:
     def _wait_until_ready(self):
         deadline = time.monotonic() + READY_WITHIN
         while time.monotonic() < deadline and self._process.poll() is None:
-            connection = http.client.HTTPConnection(self.host, timeout=2)
+            connection = connect(self.host, 2, self.context)
             try:
                 connection.request("GET", "/v2/")
                 if connection.getresponse().status == (401 if self.authorization else 200):
@@ -98,7 +99,7 @@ class DockerRegistry(Registry):
                 "delete": {"enabled": True},
                 "maintenance": {"uploadpurging": {"enabled": False}},
             },
-            "http": {"addr": self.host, "secret": "not a secret: it only signs upload states"},
+            "http": {"addr": self.host, "secret": "not a secret: it only signs upload states", **self._tls()},
             "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
             **self._access(),
         }
@@ -108,6 +109,9 @@ class DockerRegistry(Registry):
         return ["docker-registry", "serve", configuration]
 
     def _access(self):
+        return {}
+
+    def _tls(self):
         return {}
 
 
@@ -144,12 +148,15 @@ class Zot(Registry):
         settings = {
             "distSpecVersion": "1.1.0",
             "storage": {"rootDirectory": str(self.folder), "gc": False, "dedupe": False},
-            "http": {"address": address, "port": port},
+            "http": {"address": address, "port": port, **self._access()},
             "log": {"level": "error"},
         }
         configuration = self.folder.with_suffix(".json")
         configuration.write_text(json.dumps(settings, indent=2))
         return ["zot", "serve", configuration]
+
+    def _access(self):
+        return {}
 
     @classmethod
     def refuses(cls, image):

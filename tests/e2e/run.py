@@ -16,6 +16,7 @@ import cases_layout
 import cases_memory
 import cases_mirror
 import cases_soak
+import cases_wild
 from harness import Book, Workplace, give_up_after
 
 # Groups in the order in which they run, each with its cases counted: a case that silently does not run is
@@ -24,6 +25,7 @@ GROUPS = {
     "conformance": cases_conformance,
     "mirror": cases_mirror,
     "layout": cases_layout,
+    "wild": cases_wild,
     "debian": cases_debian,
     "action": cases_action,
 }

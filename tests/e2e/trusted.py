@@ -3,6 +3,7 @@
 import json
 import shutil
 
+from certificates import Authority
 from content import image, layer
 from events import Events
 from github import GitHub
@@ -115,13 +116,9 @@ class Enterprise(Events):
         self.roots["team/app:1"].push(self.source.client, "team/app", "1")
 
     def run(self, book):
-        self.folder = self.workplace.fresh_folder("certificates")
-        self.certificate("authority", "basicConstraints=critical,CA:TRUE")
-        self.certificate(
-            "server", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-CA", "authority.pem", "-CAkey", "authority.key",
-        )  # fmt: skip
-        tls = (self.folder / "server.pem", self.folder / "server.key")
+        self.authority = Authority(self.workplace)
+        server = self.authority.issue("server", "IP:127.0.0.1")
+        tls = (server.certificate, server.key)
         with (
             counting(self.source) as self.from_, counting(self.target) as self.to,
             GitHub(self.webhooks.repository, TOKEN, "/api/v3", tls) as self.github,
@@ -132,18 +129,12 @@ class Enterprise(Events):
             book.case("with it in RUNNER_TEMP a pull request is planned and commented on", self.known)
             book.case("with it in the workspace it is not trusted for a pull request", self.workspace)
 
-    def certificate(self, name, extension, *more):
-        self.workplace.run([
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", f"/CN=e2e {name}", "-addext", extension, "-keyout", f"{name}.key", "-out", f"{name}.pem", *more,
-        ], directory=self.folder)  # fmt: skip
-
     def planned(self, place):
         """A pull request's step, with the authority's certificate in a file there, if anywhere."""
         payload = self.opened(self.commit(), self.commit("team/app:1"))
         variables = {}
         if place:
-            shutil.copy(self.folder / "authority.pem", place)
+            shutil.copy(self.authority.certificate, place)
             variables["SYNCER_CA_FILE"] = str(place / "authority.pem")
         return self.job.run("pull_request", payload, self.inputs, variables)
 

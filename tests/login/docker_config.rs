@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::content::put_image;
 use crate::support::registry::TestRegistry;
 use crate::support::scenario::Scenario;
-use crate::{BASIC, USER, bearer, configured};
+use crate::{BASIC, PASSWORD, USER, bearer, configured};
 
 /// Three images of one registry.
 fn three_images() -> Scenario {
@@ -62,9 +62,8 @@ fn no_key_is_nobody() {
     assert!(who(&story).iter().all(|(_, user)| user.is_none()), "{:?}", who(&story));
 }
 
-/// The repository that a token is for decides who asks, also for a mount from somebody else's.
-#[test]
-fn a_mount_is_asked_for_by_who_pushes() {
+/// Two images with a layer in common, to a registry that wants to know who asks, one after the other.
+fn two_images() -> Scenario {
     let target = TestRegistry::builder().auth(bearer()).start();
     let mut story = Scenario::between(TestRegistry::start(), target);
     story.settings.concurrency = 1;
@@ -72,6 +71,13 @@ fn a_mount_is_asked_for_by_who_pushes() {
         put_image(&story.source.memory, name, Some("1"), &[b"shared"]);
         story = story.lists(&format!("{name}:1"));
     }
+    story
+}
+
+/// The repository that a token is for decides who asks.
+#[test]
+fn a_push_is_asked_for_by_who_pushes() {
+    let story = two_images();
     let prefix = format!("{}/{}", story.target.host(), story.at_target("team-b"));
     let config = json!({ "auths": {
         story.target.host(): { "auth": BASIC },
@@ -81,4 +87,25 @@ fn a_mount_is_asked_for_by_who_pushes() {
     story.sync().expect(&["copied", "blocked"]);
     assert!(story.target.tag(&story.at_target("team-a/app"), "1").is_some());
     assert!(story.target.token_requests().iter().all(|token| token.user.is_some()));
+}
+
+#[test]
+fn nothing_is_mounted_from_what_another_account_is_named_for() {
+    let story = two_images();
+    let [a, b] = ["team-a/app", "team-b/app"].map(|name| story.at_target(name));
+    let host = story.target.host();
+    let config = json!({ "auths": {
+        format!("{host}/{a}"): { "auth": BASIC },
+        format!("{host}/{b}"): { "identitytoken": PASSWORD },
+    }});
+    let story = story.credentials(configured(&config));
+    story.sync().expect(&["copied", "copied"]);
+    assert!(story.target.tag(&a, "1").is_some() && story.target.tag(&b, "1").is_some());
+    for request in story.target.requests() {
+        let other = if request.path.contains(&a) { &b } else { &a };
+        let from = format!("from={}", other.replace('/', "%2F"));
+        assert!(!request.query.contains(&from), "{}", request.line());
+    }
+    let asked = story.target.token_requests();
+    assert!(asked.len() > 1 && asked.iter().all(|token| token.scopes.len() == 1), "{asked:?}");
 }
