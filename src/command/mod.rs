@@ -4,6 +4,7 @@ pub mod action;
 pub mod completions;
 mod demo;
 mod options;
+mod registries;
 pub mod schema;
 pub mod serve;
 mod surroundings;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::registries;
 use super::surroundings::Surroundings;
 use super::sync::Job;
 use crate::cli::{self, OutputOptions, RunOptions};
@@ -90,7 +91,14 @@ pub(super) fn assemble(
         Some(path) => Credentials::from_docker_config(path).map_err(|error| option(error.to_string()))?,
         None => Credentials::anonymous(),
     };
+    let sources = config.entries.iter().map(|entry| &entry.source.registry);
+    let target = match &config.prefix {
+        TargetPrefix::Registry { registry, .. } => Some(registry),
+        TargetPrefix::Layout { .. } => None,
+    };
+    let stated = registries::stated(&policy, sources.chain(target)).collect();
     Ok(Job {
+        settings: Settings { stated, ..settings(options)? },
         config,
         policy,
         mode,
@@ -98,7 +106,6 @@ pub(super) fn assemble(
             cli::OnTagConflict::Fail => OnTagConflict::Fail,
             cli::OnTagConflict::Warn => OnTagConflict::Warn,
         },
-        settings: settings(options)?,
         credentials: Arc::new(credentials),
         target_credential,
     })

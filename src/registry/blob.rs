@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::auth::Scope;
-use super::client::{Call, same_origin};
+use super::client::Call;
+use super::origin::same_origin;
 use super::retry::{is_transient, retry_after};
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Repository};
@@ -114,6 +115,9 @@ impl Remote<ReadWrite> {
             Push::Again => return self.upload(upload, self.plain_start(upload).await?).await,
             Push::IfMissing { mount_from } => mount_from.filter(|from| *from != repository),
         };
+        if !self.client.knowledge.profile().mount {
+            return self.upload_if_missing(upload, None).await;
+        }
         if let Some(from) = mount_from {
             return match self.start(upload, Some(from)).await? {
                 Started::Mounted => Ok(Placed::Mounted),

@@ -2,11 +2,13 @@
 
 use std::error::Error as _;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::guard::Refused;
+use super::quirks::Profile;
 use super::redact::Secrets;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -17,6 +19,8 @@ pub(super) struct Refusal {
     pub(super) code: String,
     /// For people; empty if the answer has none.
     pub(super) message: String,
+    /// What is known of who refuses.
+    pub(super) profile: Option<Profile>,
 }
 
 impl Refusal {
@@ -37,6 +41,7 @@ impl Refusal {
         first.map_or_else(Self::default, |entry| Self {
             code: clean(&secrets.redact(&entry.code), 60),
             message: clean(&secrets.redact(&entry.message.unwrap_or_default()), 300),
+            profile: None,
         })
     }
 
@@ -69,14 +74,18 @@ impl Refusal {
         if !self.message.is_empty() {
             let _ = write!(message, ": {}", self.message);
         }
-        if let Some(hint) = self.hint(status, operation, host) {
+        if let Some(hint) = self.hint(status, operation, reference, host) {
             let _ = write!(message, "; {hint}");
         }
         StoreError::new(operation, reference, kind, message)
     }
 
-    fn hint(&self, status: StatusCode, operation: &str, host: &str) -> Option<String> {
-        let writes = operation.starts_with("push") || operation.starts_with("upload");
+    fn hint(&self, status: StatusCode, operation: &str, reference: &str, host: &str) -> Option<String> {
+        let writes = writes(operation);
+        let special = self.profile.and_then(|known| known.advice(status, &self.code, operation, reference));
+        if special.is_some() {
+            return special;
+        }
         match (status.as_u16(), self.code.as_str()) {
             (401, _) => Some(format!("log in to {host} with an account that may do this")),
             (403, _) => Some(format!("the account used at {host} lacks the right to do this")),
@@ -90,6 +99,11 @@ impl Refusal {
             _ => None,
         }
     }
+}
+
+/// Whether an operation is to change something.
+pub(super) fn writes(operation: &str) -> bool {
+    operation.starts_with("push") || operation.starts_with("upload")
 }
 
 /// The operation of a manifest's PUT; its refusals can mean that content is missing.
@@ -133,6 +147,17 @@ pub(super) fn unreachable(
     StoreError::new(operation, reference, kind, message)
 }
 
+/// The error of a request that is not tried again.
+pub(super) fn given_up(mut error: StoreError, attempts: usize, asked: Option<Duration>) -> StoreError {
+    if let Some(asked) = asked {
+        let _ = write!(error.message, " (it asks to wait {} s)", asked.as_secs());
+    }
+    if attempts > 1 {
+        let _ = write!(error.message, " (tried {attempts} times)");
+    }
+    error
+}
+
 /// Foreign text on one line, without control characters, and not longer than `most` characters.
 pub(super) fn clean(text: &str, most: usize) -> String {
     let mut cleaned: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
@@ -173,7 +198,7 @@ mod tests {
 
     #[test]
     fn missing_content_is_told_apart_from_a_missing_manifest() {
-        let refusal = Refusal { code: "MANIFEST_BLOB_UNKNOWN".into(), message: String::new() };
+        let refusal = Refusal { code: "MANIFEST_BLOB_UNKNOWN".into(), ..Refusal::default() };
         let kind = |operation| refusal.error(operation, "", "", StatusCode::BAD_REQUEST).kind;
         assert_eq!(kind(PUSH_MANIFEST), StoreErrorKind::ContentUnknown);
         assert_eq!(kind("read manifest"), StoreErrorKind::Other);

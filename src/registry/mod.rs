@@ -11,8 +11,11 @@ mod client;
 mod credentials;
 mod error;
 mod guard;
+mod knowledge;
 mod link;
 mod manifest;
+mod origin;
+pub mod quirks;
 mod redact;
 mod referrers;
 mod retry;
@@ -35,6 +38,8 @@ pub use retry::{Patience, RetryPolicy};
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::{Client, Way};
+use knowledge::Knowledge;
+use quirks::Overrides;
 use silence::Silence;
 
 /// Who we are to a registry's operator.
@@ -66,6 +71,8 @@ pub struct Settings {
     pub reach: Reach,
     /// Whether sources are asked without the credentials that there may be for them.
     pub anonymous_sources: bool,
+    /// What the operator states of registries, by their names in lists and prefixes.
+    pub stated: HashMap<Registry, Overrides>,
 }
 
 impl fmt::Debug for Settings {
@@ -82,6 +89,7 @@ impl fmt::Debug for Settings {
             .field("deadline", &self.deadline)
             .field("reach", &self.reach)
             .field("anonymous_sources", &self.anonymous_sources)
+            .field("stated", &self.stated)
             .finish()
     }
 }
@@ -99,6 +107,7 @@ impl Default for Settings {
             deadline: None,
             reach: Reach::Anywhere,
             anonymous_sources: false,
+            stated: HashMap::new(),
         }
     }
 }
@@ -193,9 +202,13 @@ impl Registries {
             Some(guarded) => Way { http: guarded.clone(), is_guarded: true },
             None => Way { http: unguarded.clone(), is_guarded: false },
         };
+        let stated = self.settings.stated.get(registry).copied().unwrap_or_default();
         let client = Client {
             host: host.to_string(),
             base,
+            // Behind another address somebody else answers.
+            knowledge: Knowledge::new(&host, stated),
+            token_turn: tokio::sync::Mutex::default(),
             home: way(trusted),
             abroad: way(false),
             auth: Auth::new(host, credentials, fixed),

@@ -10,8 +10,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{Call, same_origin};
+use super::client::Call;
 use super::link::next_page;
+use super::origin::same_origin;
+use super::quirks::Referrers;
 use super::{ReadWrite, Remote, Turn};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{MANIFEST_LIMIT, StoreError, StoreErrorKind};
@@ -189,6 +191,9 @@ impl<A> Remote<A> {
     }
 
     fn known_api(&self, repository: &Repository) -> Option<bool> {
+        if self.client.knowledge.profile().referrers == Referrers::Tags {
+            return Some(false);
+        }
         self.referrers_api.lock().unwrap_or_else(PoisonError::into_inner).get(repository).copied()
     }
 
@@ -245,7 +250,7 @@ impl Remote<ReadWrite> {
                 return Ok(());
             }
             let merged = self.merged(repository, &reference, current.as_ref(), &entry)?;
-            self.put_manifest(repository, &reference, &merged).await?;
+            self.put_manifest(repository, &reference, &merged).await.map_err(of_fixed_tags)?;
             let stored = self.get_manifest(repository, &reference).await?;
             if stored.is_some_and(|index| lists(&index, referrer)) {
                 return Ok(());
@@ -291,6 +296,17 @@ impl Remote<ReadWrite> {
         let name = self.name(repository, reference);
         StoreError::new("merge the referrers index", name, StoreErrorKind::Other, message)
     }
+}
+
+/// An immutable tag can be created and cannot grow.
+fn of_fixed_tags(mut error: StoreError) -> StoreError {
+    if error.kind == StoreErrorKind::Other {
+        error.message.push_str(
+            "; this tag is the registry's list of referrers and has to grow: take tags that begin with `sha256-` out \
+             of its immutability",
+        );
+    }
+    error
 }
 
 fn lists(index: &RawManifest, referrer: &Digest) -> bool {
