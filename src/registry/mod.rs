@@ -10,6 +10,7 @@ mod blob;
 mod client;
 mod credentials;
 mod error;
+pub mod examination;
 mod guard;
 mod knowledge;
 mod link;
@@ -31,7 +32,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 pub use client::Traffic;
-pub use credentials::{Credential, CredentialError, Credentials, Helpers};
+pub use credentials::{Credential, CredentialError, Credentials, Helpers, Origin};
 pub use guard::Reach;
 pub use retry::{Patience, RetryPolicy};
 

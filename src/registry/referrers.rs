@@ -104,7 +104,7 @@ impl<A> Remote<A> {
     }
 
     /// What the API lists, or `None` where there is none.
-    async fn referrers_by_api(
+    pub(super) async fn referrers_by_api(
         &self,
         repository: &Repository,
         subject: &Digest,
@@ -190,7 +190,7 @@ impl<A> Remote<A> {
         StoreError::new(LIST, self.name(repository, subject), StoreErrorKind::Corrupt, message)
     }
 
-    fn known_api(&self, repository: &Repository) -> Option<bool> {
+    pub(super) fn known_api(&self, repository: &Repository) -> Option<bool> {
         if self.client.knowledge.profile().referrers == Referrers::Tags {
             return Some(false);
         }

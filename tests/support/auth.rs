@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 
@@ -38,6 +38,10 @@ pub(crate) struct Bearer {
     pub(crate) uses: Option<usize>,
     /// The realm of the challenge, where it is not this registry's own `/token`.
     pub(crate) realm: Option<String>,
+    /// Whether the user, too, gets tokens to pull only.
+    pub(crate) pull_only: bool,
+    /// Whether tokens state their rights, as those of Docker's specification do; else they are opaque.
+    pub(crate) readable: bool,
 }
 
 impl Auth {
@@ -54,6 +58,8 @@ impl Auth {
             anonymous_pull: true,
             uses: None,
             realm: None,
+            pull_only: false,
+            readable: false,
         })
     }
 }
@@ -175,15 +181,30 @@ impl Guard {
             return answer(status, r#"{"errors":[{"code":"UNAUTHORIZED","message":"no"}]}"#);
         }
         let mut grants = parse_scopes(&scopes);
-        if !known {
+        if !known || bearer.pull_only {
             grants.retain(|(_, action)| action == "pull");
         }
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = format!("token-{}", tokens.len() + 1);
+        let number = tokens.len() + 1;
+        let token = if bearer.readable { readable(number, &grants) } else { format!("token-{number}") };
         tokens.insert(token.clone(), Token { grants, left: bearer.uses });
         let body = serde_json::json!({ "token": token, "access_token": token, "expires_in": 300 });
         answer(StatusCode::OK, &body.to_string())
     }
+}
+
+/// A token whose claims state what it is good for.
+fn readable(number: usize, grants: &Grants) -> String {
+    let access: Vec<_> = grants
+        .iter()
+        .map(|(resource, action)| {
+            let (kind, name) = resource.split_once(':').unwrap_or((resource, ""));
+            serde_json::json!({ "type": kind, "name": name, "actions": [action] })
+        })
+        .collect();
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = serde_json::json!({ "jti": number.to_string(), "access": access });
+    format!("{}.{}.signature", part(serde_json::json!({ "alg": "none" })), part(claims))
 }
 
 /// What a request needs, as pairs of resource and action.

@@ -8,3 +8,4 @@ pub(crate) mod content;
 pub(crate) mod fault;
 pub(crate) mod registry;
 pub(crate) mod scenario;
+pub(crate) mod tls;
