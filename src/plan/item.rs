@@ -107,7 +107,7 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            CauseKind::Failure => "failed to",
+            CauseKind::Failure | CauseKind::Access => "failed to",
             CauseKind::Policy => "not allowed to",
         };
         write!(f, "{}: {what} {} {}: {}", self.side.word(), self.operation, self.reference, self.message)
@@ -119,6 +119,8 @@ impl fmt::Display for Cause {
 pub enum CauseKind {
     /// Something failed, or cannot be mirrored (exit code 1).
     Failure,
+    /// A failure of the way to a registry or of the login at it, which an examination of the registry explains.
+    Access,
     /// It could be done, but the operator does not allow it (exit code 3).
     Policy,
 }

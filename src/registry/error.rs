@@ -142,8 +142,11 @@ pub(super) fn unreachable(
     let advice = if untrusted { "; a certificate authority of your own is named with --ca-file" } else { "" };
     let message = if last.is_empty() { what } else { format!("{what}: {}{advice}", clean(&last, 300)) };
     // What cannot be sent at all, or is not trusted, will not be better later.
-    let lasting = error.is_builder() || untrusted;
-    let kind = if lasting { StoreErrorKind::Other } else { StoreErrorKind::Unavailable };
+    let kind = match (untrusted, error.is_builder()) {
+        (true, _) => StoreErrorKind::Access,
+        (_, true) => StoreErrorKind::Other,
+        _ => StoreErrorKind::Unavailable,
+    };
     StoreError::new(operation, reference, kind, message)
 }
 

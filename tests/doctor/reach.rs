@@ -159,3 +159,22 @@ fn the_profile_is_told_with_its_reason() {
     assert!(found.text.contains("Sonatype Nexus Repository: its `server` header says so"), "{}", found.text);
     assert_eq!(found.document["profile"]["kind"], "nexus");
 }
+
+/// A sync that cannot get through says once where to look, whatever the number of images.
+#[test]
+fn a_sync_that_cannot_get_through_points_here() {
+    let registry = TestRegistry::start();
+    registry.on_request(|_| Some(Fault::status(403, "DENIED")));
+    let patient = Patient::new();
+    let host = registry.host();
+    let list = format!("images:\n  - source: {host}/team/app:1\n  - source: {host}/team/other:1\n");
+    std::fs::write(patient.home().join("external-images.yaml"), list).expect("a list");
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_image-syncer"));
+    let program = program.env_clear().env("HOME", patient.home()).current_dir(patient.home());
+    let output = program.args(["sync", "-r", "oci:images/"]).output().expect("an output");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let hint = format!("`image-syncer doctor {host} team/app` tells more");
+    assert_eq!(told.matches("image-syncer doctor").count(), 1, "{told}");
+    assert!(told.contains(&hint), "{told}");
+}

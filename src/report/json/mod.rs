@@ -158,7 +158,7 @@ impl From<&plan::Cause> for CauseDocument {
     fn from(cause: &plan::Cause) -> Self {
         Self {
             kind: match cause.kind {
-                plan::CauseKind::Failure => "failure",
+                plan::CauseKind::Failure | plan::CauseKind::Access => "failure",
                 plan::CauseKind::Policy => "policy",
             },
             side: cause.side.word(),
