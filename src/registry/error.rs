@@ -139,7 +139,11 @@ pub(super) fn unreachable(
         format!("the connection to {host} broke")
     };
     let untrusted = last.contains("certificate");
-    let advice = if untrusted { "; a certificate authority of your own is named with --ca-file" } else { "" };
+    let advice = if last.contains("UnknownIssuer") {
+        "; a certificate authority of your own is named with --ca-file"
+    } else {
+        ""
+    };
     let message = if last.is_empty() { what } else { format!("{what}: {}{advice}", clean(&last, 300)) };
     // What cannot be sent at all, or is not trusted, will not be better later.
     let kind = match (untrusted, error.is_builder()) {

@@ -9,6 +9,7 @@
 //! | Registry | What it does | Met by |
 //! |---|---|---|
 //! | Docker Hub | a GET of a manifest counts as a pull, a HEAD does not | everywhere: HEAD where it answers (`manifest`, `inspect`) |
+//! | Docker Hub | tells what is left of a quota in headers | `examination` shows them |
 //! | Docker Hub | refuses a mount from another registry's repository | everywhere: mounts only name repositories of the same registry (`blob`, `copy/blob`) |
 //! | Docker Hub, Quay | 401 for a repository that does not exist | [`Profile::hides_absence`]: the error says so; a target is asked with the right to push |
 //! | GHCR | at most 4 MiB for a chunk, and reports on chunks conflict | [`Profile::chunks`] |
@@ -22,8 +23,11 @@
 //! | ECR | pages of at most 1000 tags | [`Profile::page_size`] |
 //! | GAR, and others with immutable tags | the fallback tag of referrers cannot grow | everywhere: the API is looked for before; the error says what to exempt (`referrers`) |
 //! | ACR | the token service limits its rate | [`Profile::tokens_one_by_one`] |
+//! | ACR | a login takes several exchanges | `credentials`: what comes out of them is a user and a password |
+//! | ACR | a PUT of more than 20 MB was reported to fail | nothing: nobody confirmed it |
 //! | Quay | a mount without `from` fails | everywhere: `from` is always sent (`blob`) |
 //! | Quay | no `OCI-Subject` in spite of the API | everywhere: the API is looked for before a fallback index is written (`referrers`) |
+//! | Quay | refuses configs of types that it does not know | everywhere: the refusal is told as it is (`error`) |
 //! | GitLab | the fallback tag stands for the subject itself | everywhere: such an index is none (`referrers`) |
 //! | Harbor | 401 for a mount from a foreign project | everywhere: the blob is sent instead (`blob`) |
 //! | Artifactory | 403 for a manifest that is not there | everywhere: a 403 is "unknown"; [`Profile::hides_absence`]: the error says so |
@@ -32,6 +36,7 @@
 //! | pull-through caches | claim content that they do not have | everywhere: what a push calls unknown is sent again (`copy/image`) |
 //! | proxies in front | 413 for large bodies | [`Profile::chunks`] says whether chunks are an answer |
 //! | distribution 2.8 | no referrers API; mounts from the same repository; refuses `urls` | everywhere (`referrers`, `blob`, `manifest`) |
+//! | distribution 2.8 | ignores `If-None-Match`; cancelling an upload takes the right to delete | everywhere: the one is never sent, and no upload cancelled but by `examination` |
 //! | all with scopes | a mount needs `pull` on the repository that is mounted from | everywhere: both scopes are asked for (`blob`) |
 
 mod advice;
@@ -296,7 +301,7 @@ const KNOWN: [Known; 12] = [
         word: "quay",
         name: "Quay",
         hosts: &["quay.io"],
-        headers: &[("www-authenticate", "/v2/auth\"")],
+        headers: &[("www-authenticate", "/v2/auth,")],
         hides_absence: Some(401),
         ..GENERIC
     },
@@ -305,14 +310,14 @@ const KNOWN: [Known; 12] = [
         word: "gitlab",
         name: "GitLab's container registry",
         hosts: &["registry.gitlab.com"],
-        headers: &[("www-authenticate", "service=\"container_registry\"")],
+        headers: &[("www-authenticate", "service=container_registry")],
         ..GENERIC
     },
     Known {
         kind: Kind::Harbor,
         word: "harbor",
         name: "Harbor",
-        headers: &[("www-authenticate", "service=\"harbor-registry\"")],
+        headers: &[("www-authenticate", "service=harbor-registry")],
         repositories: Repositories::Beforehand,
         ..GENERIC
     },
@@ -321,7 +326,7 @@ const KNOWN: [Known; 12] = [
         word: "artifactory",
         name: "JFrog Artifactory",
         hosts: &["*.jfrog.io"],
-        headers: &[("x-jfrog-version", ""), ("x-artifactory-id", "")],
+        headers: &[("x-jfrog-version", ""), ("x-artifactory-id", ""), ("server", "Artifactory/")],
         hides_absence: Some(403),
         ..GENERIC
     },
@@ -367,8 +372,10 @@ impl Profile {
     /// What is known of a registry that sends these headers; `None` if they say nothing.
     #[must_use]
     pub fn of_answer(headers: &HeaderMap) -> Option<Self> {
+        // Quotes are a matter of taste in challenges.
+        let shows = |value: &str, part: &str| value.replace('"', "").contains(part);
         let says = |(name, part): &(&str, &str)| {
-            headers.get_all(*name).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(part)))
+            headers.get_all(*name).iter().any(|value| value.to_str().is_ok_and(|value| shows(value, part)))
         };
         KNOWN.iter().find_map(|known| {
             let (name, _) = known.headers.iter().find(|clue| says(clue))?;
@@ -460,6 +467,11 @@ mod tests {
         assert_eq!(answer("server", "Nexus/3.70.1 (PRO)"), Some((Kind::Nexus, Evidence::Header("server"))));
         let artifactory = Some((Kind::Artifactory, Evidence::Header("x-jfrog-version")));
         assert_eq!(answer("x-jfrog-version", "Artifactory/7.90"), artifactory);
+        assert_eq!(
+            answer(challenge, "Bearer realm=https://g/jwt/auth,service=container_registry"),
+            by_challenge(Kind::GitLab),
+            "without quotes"
+        );
         assert_eq!(answer("server", "nginx"), None);
         assert_eq!(answer(challenge, r#"Bearer realm="https://a/token",service="a""#), None);
     }

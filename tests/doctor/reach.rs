@@ -52,6 +52,8 @@ fn what_is_wrong_with_a_certificate_is_said_in_words() {
     examined(&other, true).expect("tls", "failed", "for another name").ends_with(1);
     let old = TlsFront::of(registry.address, Certificate::Expired);
     examined(&old, true).expect("tls", "failed", "has expired").ends_with(1);
+    let authoritys = TlsFront::of(registry.address, Certificate::Authoritys);
+    examined(&authoritys, true).expect("tls", "failed", "CA:FALSE").ends_with(1);
     // A registry without TLS behind an address that says that it has.
     let plain = format!("r.example.com=https://{}", registry.address);
     patient

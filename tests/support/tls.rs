@@ -21,6 +21,8 @@ pub(crate) enum Certificate {
     OfAnotherName,
     /// It was good long ago.
     Expired,
+    /// It is the authority's own.
+    Authoritys,
 }
 
 /// A port that speaks TLS and hands on to a registry that does not.
@@ -88,6 +90,10 @@ fn certificates(certificate: Certificate) -> (String, ServerConfig) {
     params.distinguished_name.push(DnType::CommonName, "an authority of a test");
     let key = KeyPair::generate().expect("a key");
     let authority = params.self_signed(&key).expect("a certificate").pem();
+    if certificate == Certificate::Authoritys {
+        let chain = params.self_signed(&key).expect("a certificate");
+        return (authority, server(chain.into(), &key));
+    }
     let issuer = Issuer::new(params, key);
 
     let name = if certificate == Certificate::OfAnotherName { "other.example.com" } else { "127.0.0.1" };
@@ -98,7 +104,11 @@ fn certificates(certificate: Certificate) -> (String, ServerConfig) {
     }
     let key = KeyPair::generate().expect("a key");
     let chain: CertificateDer<'static> = params.signed_by(&key, &issuer).expect("a certificate").into();
+    (authority, server(chain, &key))
+}
+
+fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![chain], key);
-    (authority, config.expect("a configuration"))
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
+    config.expect("a configuration")
 }

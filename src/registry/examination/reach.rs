@@ -18,11 +18,16 @@ const AREA: Area = Area::Connection;
 const TOLD: usize = 4;
 
 /// What a TLS library says, what that means, and what to do.
-const TLS_PROBLEMS: [(&str, &str, &str); 9] = [
+const TLS_PROBLEMS: [(&str, &str, &str); 10] = [
     (
         "UnknownIssuer",
         "its certificate is signed by an authority that is not trusted here",
         "give the authority's certificate with --ca-file",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        "its certificate is that of an authority, and no server may use such a one",
+        "issue a certificate for the server (basicConstraints CA:FALSE), signed by that authority or by itself",
     ),
     (
         "expired",
