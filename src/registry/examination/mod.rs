@@ -107,6 +107,24 @@ impl Area {
     }
 }
 
+/// The order in which things are told, whatever the order in which they were looked at.
+const ORDER: [(Area, &str); 14] = [
+    (Area::Connection, "name"),
+    (Area::Connection, "connection"),
+    (Area::Connection, "tls"),
+    (Area::Connection, "api"),
+    (Area::Login, "credentials"),
+    (Area::Login, "login"),
+    (Area::Rights, "pull"),
+    (Area::Rights, "push"),
+    (Area::Api, "tags"),
+    (Area::Api, "referrers"),
+    (Area::Api, "oci-subject"),
+    (Area::Api, "mount"),
+    (Area::Api, "chunks"),
+    (Area::Api, "delete"),
+];
+
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -164,7 +182,7 @@ impl Registries {
         }
         let profile = remote.client.knowledge.profile();
         let mut checks = findings.checks;
-        checks.sort_by_key(|check| Area::ALL.iter().position(|area| *area == check.area));
+        checks.sort_by_key(|check| ORDER.iter().position(|known| *known == (check.area, check.name)));
         Examination {
             registry: subject.registry.clone(),
             repository: subject.repository.clone(),
