@@ -76,9 +76,11 @@ fn a_web_server_is_no_registry() {
 #[test]
 fn a_page_to_log_in_at_is_not_followed() {
     let (page, server) = (TestRegistry::start(), TestRegistry::start());
-    let location = format!("{}/login", page.url());
+    let location = format!("{}/login?state=a-secret", page.url());
     server.on_request(move |_| Some(Fault::redirect(&location)));
-    Patient::new().examined(&[&server.host()]).expect("api", "failed", "/login").ends_with(1);
+    let found = Patient::new().examined(&[&server.host()]);
+    found.expect("api", "failed", &format!("{}/login", page.host())).ends_with(1);
+    assert!(!found.text.contains("a-secret"), "{}", found.text);
     assert_eq!(page.requests().len(), 0);
 }
 

@@ -132,7 +132,11 @@ fn judge(findings: &mut Findings, answer: &Answer) -> Option<Front> {
     let page = answer.header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
     let what = format!("GET /v2/ is answered with {status}");
     if let Some(location) = answer.header(LOCATION).filter(|_| status.is_redirection()) {
-        let message = format!("{what}, which leads to {location}");
+        // Without the query, which can hold anything.
+        let next = answer.url.join(location).ok();
+        let next =
+            next.map_or_else(|| "nowhere".to_owned(), |next| format!("{}{}", next.authority(), next.path()));
+        let message = format!("{what}, which leads to {next}");
         let advice = "use the address of the registry itself";
         findings.advise(AREA, NAME, State::Failed, message, advice);
         return None;
