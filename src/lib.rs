@@ -20,10 +20,11 @@
 //! - What is said: [`report`] makes text of a plan and its results, [`event`] tells of progress, and [`console`] is
 //!   the only part that prints.
 //! - Where it is said on GitHub: [`github`] knows the runner, its events and the API, and takes rendered text.
+//! - What is found out of a registry when somebody asks: [`registry::examination`], shown by [`doctor`].
 //! - What was typed: [`cli`]. [`command`] wires everything together, a file for each subcommand.
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
-//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `console`, `command`. `cli` and
+//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `console`, `command`. `cli` and
 //! `github` stand alone. `duration` and [`secret`] are for those who must not know each other.
 
 pub mod cli;
@@ -31,6 +32,7 @@ pub mod command;
 pub mod config;
 pub mod console;
 pub mod copy;
+pub mod doctor;
 mod duration;
 pub mod event;
 mod fault;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
@@ -28,12 +28,13 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("layout", &["oci", "store"]),
     ("serve", &["oci", "store"]),
     ("report", &["oci", "config", "plan"]),
+    ("doctor", &["registry", "report"]),
     ("console", &["event", "report"]),
     (
         "command",
         &[
             "oci", "cli", "config", "policy", "plan", "store", "event", "inspect", "copy", "registry",
-            "layout", "serve", "report", "console", "github",
+            "layout", "serve", "report", "doctor", "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

@@ -38,6 +38,12 @@ line wins, and options that may repeat are written one a line.
 Exit codes, the strongest first: 2 bad usage, list or policy; 130 or 143 interrupted; 1 blocked or failed; \
 3 conflict or policy violation; 0 done, or nothing to do.";
 
+const DOCTOR_HELP: &str = "\
+Without --write nothing but GET and HEAD is sent to the registry, and what its token service needs. With it, uploads \
+are begun in the repository and cancelled, so that nothing is left there.
+
+Exit codes: 2 bad usage or policy; 130 or 143 interrupted; 1 something does not work; 0 all that was asked for works.";
+
 /// Keeps third-party container images in your own registry: immutable, complete with their signatures, and
 /// said before it is done.
 #[derive(Debug, Parser)]
@@ -65,6 +71,9 @@ pub enum Command {
     Serve(ServeOptions),
     /// Show the main job on two registries in memory; needs nothing else
     Demo(DemoOptions),
+    /// Examine a registry: can it be reached, who are we there, what may we do, what can it do
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(Box<DoctorOptions>),
     /// Print a JSON Schema
     Schema(SchemaOptions),
     /// Print the completions for a shell
@@ -107,12 +116,9 @@ pub struct RunOptions {
     /// list's
     #[arg(short = 'r', long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
     pub target_repo_prefix: Option<String>,
-    /// A GCP service account's JSON key for the target: a file, or the JSON itself where it begins with `{`
-    #[arg(short, long, value_name = "KEY", value_parser = value::secret)]
-    pub target_repo_auth_key: Option<Secret>,
-    /// A bearer token for the target; better given by the variable, which other processes cannot see
-    #[arg(short, long, value_name = "TOKEN", value_parser = value::secret)]
-    pub access_token: Option<Secret>,
+    /// Who we are at the target.
+    #[command(flatten)]
+    pub credentials: CredentialOptions,
     /// The operator's policy
     #[arg(long, value_name = "FILE")]
     pub policy_file: Option<PathBuf>,
@@ -132,7 +138,25 @@ pub struct RunOptions {
     /// How much is logged.
     #[command(flatten)]
     pub log: LogOptions,
+    /// How registries are reached.
+    #[command(flatten)]
+    pub connections: ConnectionOptions,
+}
 
+/// Who we are at the target.
+#[derive(Debug, Args)]
+pub struct CredentialOptions {
+    /// A GCP service account's JSON key for the target: a file, or the JSON itself where it begins with `{`
+    #[arg(short, long, value_name = "KEY", value_parser = value::secret)]
+    pub target_repo_auth_key: Option<Secret>,
+    /// A bearer token for the target; better given by the variable, which other processes cannot see
+    #[arg(short, long, value_name = "TOKEN", value_parser = value::secret)]
+    pub access_token: Option<Secret>,
+}
+
+/// How registries are reached.
+#[derive(Debug, Args)]
+pub struct ConnectionOptions {
     /// Reach a registry through another address, such as a pull-through cache, with the credentials of that
     /// address's host; may repeat
     #[arg(long = "endpoint", value_name = "HOST=URL", value_parser = value::EndpointParser, help_heading = "Connections")]
@@ -207,6 +231,42 @@ pub struct DemoOptions {
     pub log: LogOptions,
 }
 
+/// The options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorOptions {
+    /// The registry, such as docker.io or registry.example.com:5000
+    #[arg(value_name = "REGISTRY", value_parser = NonEmptyStringValueParser::new())]
+    pub registry: String,
+    /// A repository of it, to find out what may be done there
+    #[arg(value_name = "REPOSITORY", value_parser = NonEmptyStringValueParser::new())]
+    pub repository: Option<String>,
+    /// Try to write: begin uploads in the repository, and cancel them
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    pub write: bool,
+    /// Where images go; the credentials for the target are those of this prefix's registry, and of no other
+    #[arg(short = 'r', long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
+    pub target_repo_prefix: Option<String>,
+    /// Who we are at the target.
+    #[command(flatten)]
+    pub credentials: CredentialOptions,
+    /// The operator's policy, for what it states of registries
+    #[arg(long, value_name = "FILE")]
+    pub policy_file: Option<PathBuf>,
+    /// The time for all of it, such as 90s
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = value::duration)]
+    pub timeout: Duration,
+    /// How the findings are printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
+    pub format: DoctorFormat,
+    /// How much is logged.
+    #[command(flatten)]
+    pub log: LogOptions,
+    /// How the registry is reached.
+    #[command(flatten)]
+    pub connections: ConnectionOptions,
+}
+
 /// The options of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaOptions {
@@ -257,6 +317,16 @@ pub enum Format {
     Markdown,
 }
 
+/// `--format` of `doctor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DoctorFormat {
+    /// For a terminal.
+    #[default]
+    Text,
+    /// The versioned JSON.
+    Json,
+}
+
 /// `--progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Progress {
@@ -281,6 +351,8 @@ pub enum SchemaName {
     Report,
     /// What they write of a plan: a report of which nothing was done.
     Plan,
+    /// What `doctor --format json` writes.
+    Doctor,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.
@@ -305,8 +377,11 @@ pub fn parse(
         options.run.log.debug |= variables.says_true("SYNCER_DEBUG");
     }
     let checked = match &asked {
-        Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => check(run),
-        Command::Action(options) => check(&options.run),
+        Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => {
+            check(&run.connections)
+        }
+        Command::Action(options) => check(&options.run.connections),
+        Command::Doctor(options) => check(&options.connections),
         Command::Serve(ServeOptions { root: Some(_), memory: true, .. }) => {
             Err("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one".to_owned())
         }
@@ -323,12 +398,12 @@ pub fn in_one_line(error: &clap::Error) -> String {
 }
 
 /// What no option can say of itself.
-fn check(run: &RunOptions) -> Result<(), String> {
-    if run.client_cert.is_some() != run.client_key.is_some() {
+fn check(connections: &ConnectionOptions) -> Result<(), String> {
+    if connections.client_cert.is_some() != connections.client_key.is_some() {
         return Err("--client-cert and --client-key are given together, or not at all".to_owned());
     }
-    for (number, endpoint) in run.endpoints.iter().enumerate() {
-        if run.endpoints.iter().take(number).any(|other| other.host == endpoint.host) {
+    for (number, endpoint) in connections.endpoints.iter().enumerate() {
+        if connections.endpoints.iter().take(number).any(|other| other.host == endpoint.host) {
             return Err(format!("--endpoint has {} twice; keep one", endpoint.host));
         }
     }

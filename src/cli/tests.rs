@@ -47,7 +47,11 @@ fn without_anything_it_is_a_sync_with_the_defaults() {
         assert_eq!(run.signatures, SignaturesMode::Copy);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Fail);
         assert_eq!((output.format, output.progress), (Format::Text, Progress::Auto));
-        assert!(run.target_repo_prefix.is_none() && run.access_token.is_none() && run.endpoints.is_empty());
+        assert!(
+            run.target_repo_prefix.is_none()
+                && run.credentials.access_token.is_none()
+                && run.connections.endpoints.is_empty()
+        );
     }
 }
 
@@ -56,11 +60,11 @@ fn command_lines_of_kymas_image_syncer_run() {
     let options = sync("--images-file F --target-repo-auth-key K --dry-run=true", &[]);
     assert!(options.dry_run);
     assert_eq!(options.run.images_files, paths(&["F"]));
-    assert_eq!(options.run.target_repo_auth_key.as_ref().map(Secret::expose), Some("K"));
+    assert_eq!(options.run.credentials.target_repo_auth_key.as_ref().map(Secret::expose), Some("K"));
 
     let options = sync("-i=F --access-token=T --debug --dry-run=false", &[]);
     assert!(!options.dry_run && options.run.log.debug);
-    assert_eq!(options.run.access_token.as_ref().map(Secret::expose), Some("T"));
+    assert_eq!(options.run.credentials.access_token.as_ref().map(Secret::expose), Some("T"));
 }
 
 #[test]
@@ -72,8 +76,8 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
     let check = |run: &RunOptions, output: &OutputOptions| {
         assert_eq!(run.images_files, paths(&["a", "b"]));
         assert_eq!(run.target_repo_prefix.as_deref(), Some("r.example/m/"));
-        assert_eq!(run.target_repo_auth_key.as_ref().map(Secret::expose), Some("key.json"));
-        assert_eq!(run.access_token.as_ref().map(Secret::expose), Some("token"));
+        assert_eq!(run.credentials.target_repo_auth_key.as_ref().map(Secret::expose), Some("key.json"));
+        assert_eq!(run.credentials.access_token.as_ref().map(Secret::expose), Some("token"));
         assert_eq!(run.policy_file.as_deref(), Some("p".as_ref()));
         assert_eq!(run.signatures, SignaturesMode::Require);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Warn);
@@ -82,12 +86,12 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
         assert_eq!(output.summary.as_deref(), Some("s.md".as_ref()));
         assert_eq!((output.format, output.progress, run.log.debug), (Format::Json, Progress::Never, true));
         let endpoints: Vec<_> =
-            run.endpoints.iter().map(|end| (end.host.as_str(), end.url.as_str())).collect();
+            run.connections.endpoints.iter().map(|end| (end.host.as_str(), end.url.as_str())).collect();
         assert_eq!(endpoints, [("a.example", "http://localhost:1/"), ("b.example", "https://c/")]);
-        assert_eq!(run.plain_http, ["d.example:80"]);
-        assert_eq!(run.ca_file.as_deref(), Some("ca".as_ref()));
-        assert_eq!(run.client_cert.as_deref(), Some("cc".as_ref()));
-        assert_eq!(run.client_key.as_deref(), Some("ck".as_ref()));
+        assert_eq!(run.connections.plain_http, ["d.example:80"]);
+        assert_eq!(run.connections.ca_file.as_deref(), Some("ca".as_ref()));
+        assert_eq!(run.connections.client_cert.as_deref(), Some("cc".as_ref()));
+        assert_eq!(run.connections.client_key.as_deref(), Some("ck".as_ref()));
     };
     for line in [options, &format!("sync {options}")] {
         let options = sync(line, &[]);
@@ -151,18 +155,20 @@ fn variables_stand_for_options_and_lose_against_them() {
         assert!(options.dry_run);
         assert_eq!(run.images_files, paths(&["a", "b"]));
         assert_eq!(run.target_repo_prefix.as_deref(), Some("r.example/v/"));
-        assert!(run.target_repo_auth_key.as_ref().is_some_and(|key| key.expose().starts_with("{\n")));
-        assert_eq!(run.access_token.as_ref().map(Secret::expose), Some("token"));
+        assert!(
+            run.credentials.target_repo_auth_key.as_ref().is_some_and(|key| key.expose().starts_with("{\n"))
+        );
+        assert_eq!(run.credentials.access_token.as_ref().map(Secret::expose), Some("token"));
         assert_eq!((run.concurrency, run.timeout), (4, Duration::from_secs(90)));
-        assert_eq!((run.signatures, run.endpoints.len()), (SignaturesMode::Skip, 2));
-        assert_eq!(run.client_key.as_deref(), Some("ck".as_ref()));
+        assert_eq!((run.signatures, run.connections.endpoints.len()), (SignaturesMode::Skip, 2));
+        assert_eq!(run.connections.client_key.as_deref(), Some("ck".as_ref()));
     }
     let options = sync("-i c --dry-run=false -r r.example/l/ --concurrency 5 --client-cert x", &variables);
     assert!(!options.dry_run);
     assert_eq!(options.run.images_files, paths(&["c"]));
     assert_eq!(options.run.target_repo_prefix.as_deref(), Some("r.example/l/"));
     assert_eq!(options.run.concurrency, 5);
-    assert_eq!(options.run.client_cert.as_deref(), Some("x".as_ref()));
+    assert_eq!(options.run.connections.client_cert.as_deref(), Some("x".as_ref()));
     assert_eq!(parse_line("", &variables).expect("a sync").warnings, Vec::<String>::new());
 }
 
@@ -180,7 +186,7 @@ fn an_empty_variable_is_none() {
     );
     assert_eq!(options.run.images_files, paths(&["external-images.yaml"]));
     assert_eq!(options.run.concurrency, 16);
-    assert!(options.run.target_repo_prefix.is_none() && options.run.access_token.is_none());
+    assert!(options.run.target_repo_prefix.is_none() && options.run.credentials.access_token.is_none());
 }
 
 #[test]

@@ -65,6 +65,8 @@ impl Variables {
                     command
                         .clone()
                         .try_get_matches_from(alone)
+                        .map(drop)
+                        .or_else(what_is_missing_is_elsewhere)
                         .map_err(|error| usage(command, &shown, &first_paragraph(&error)))?;
                     if !is_given {
                         arguments.insert(place.min(arguments.len()), option);
@@ -152,6 +154,11 @@ fn named(argument: &Arg) -> Option<(String, String)> {
 fn input_of(argument: &Arg) -> Option<(String, String)> {
     let long = argument.get_long().filter(|long| INPUTS.contains(long))?;
     Some((format!("{}{}", action::PREFIX, long.to_uppercase()), format!("input {long}")))
+}
+
+/// By itself, an option lacks the arguments that its subcommand needs.
+fn what_is_missing_is_elsewhere(error: clap::Error) -> Result<(), clap::Error> {
+    if error.kind() == ErrorKind::MissingRequiredArgument { Ok(()) } else { Err(error) }
 }
 
 /// Whether an option, or one that excludes it, stands on the command line.

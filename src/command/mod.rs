@@ -3,13 +3,15 @@
 pub mod action;
 pub mod completions;
 mod demo;
+pub mod doctor;
 mod options;
+mod registries;
 pub mod schema;
 pub mod serve;
 mod surroundings;
 pub mod sync;
 
-use crate::cli::{Cli, Command, LogOptions, OutputOptions, RunOptions, ServeOptions};
+use crate::cli::{Cli, Command, DoctorOptions, LogOptions, OutputOptions, RunOptions, ServeOptions};
 use crate::console::{print, print_error, show_progress};
 use crate::event::Events;
 use crate::report::{Interruption, Mode, Report};
@@ -34,6 +36,7 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
         }
         Command::Plan(options) => main_job(&options.run, &options.output, Mode::Plan, &surroundings).await,
         Command::Action(options) => action::run(&options, &surroundings).await,
+        Command::Doctor(options) => Box::pin(examine(&options, &surroundings)).await,
         Command::Serve(options) => serve(options, &surroundings).await,
         Command::Schema(options) => printed(schema::text(options.name)),
         Command::Completions(options) => {
@@ -110,6 +113,29 @@ fn tell(report: &Report, output: &OutputOptions, surroundings: &Surroundings) ->
         print_error(&format!("error: {line}\n"));
     }
     if failed.is_empty() || code != 0 { code } else { FAILED }
+}
+
+async fn examine(options: &DoctorOptions, surroundings: &Surroundings) -> u8 {
+    surroundings.start_log(options.log.debug);
+    match Box::pin(doctor::run(options, surroundings)).await {
+        Ok(doctor::Ended::Told(examination)) => {
+            let printed =
+                printed(&doctor::rendered(&examination, options.format, surroundings.output_look()));
+            printed.max(crate::doctor::exit_code(&examination))
+        }
+        Ok(doctor::Ended::Interrupted(interruption)) => {
+            print_error(&format!("error: {}\n", interruption.sentence()));
+            match interruption {
+                Interruption::Interrupt => 130,
+                Interruption::Terminate => 143,
+                Interruption::TimeLimit => FAILED,
+            }
+        }
+        Err(error) => {
+            print_error(&error.text(surroundings.error_look()));
+            USAGE
+        }
+    }
 }
 
 async fn serve(options: ServeOptions, surroundings: &Surroundings) -> u8 {

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::registries;
 use super::surroundings::Surroundings;
 use super::sync::Job;
-use crate::cli::{self, OutputOptions, RunOptions};
+use crate::cli::{self, ConnectionOptions, CredentialOptions, OutputOptions, RunOptions};
 use crate::config::{self, Config, Faults, PrefixSources, Signatures, TargetPrefix, Trusted};
 use crate::console;
 use crate::oci::Registry;
@@ -85,12 +86,24 @@ pub(super) fn assemble(
     policy: Policy,
     surroundings: &Surroundings,
 ) -> Result<Job, UsageError> {
-    let target_credential = target_credential(options, &config.prefix)?;
+    let target_credential = target_credential(&options.credentials, &config.prefix)?;
     let credentials = match &surroundings.docker_config {
         Some(path) => Credentials::from_docker_config(path).map_err(|error| option(error.to_string()))?,
         None => Credentials::anonymous(),
     };
+    let sources = config.entries.iter().map(|entry| &entry.source.registry);
+    let target = match &config.prefix {
+        TargetPrefix::Registry { registry, .. } => Some(registry),
+        TargetPrefix::Layout { .. } => None,
+    };
+    let stated = registries::stated(&policy, sources.chain(target)).collect();
     Ok(Job {
+        settings: Settings {
+            stated,
+            concurrency: options.concurrency,
+            deadline: Instant::now().checked_add(options.timeout),
+            ..settings(&options.connections)?
+        },
         config,
         policy,
         mode,
@@ -98,7 +111,6 @@ pub(super) fn assemble(
             cli::OnTagConflict::Fail => OnTagConflict::Fail,
             cli::OnTagConflict::Warn => OnTagConflict::Warn,
         },
-        settings: settings(options)?,
         credentials: Arc::new(credentials),
         target_credential,
     })
@@ -120,7 +132,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn settings(options: &RunOptions) -> Result<Settings, UsageError> {
+pub(super) fn settings(options: &ConnectionOptions) -> Result<Settings, UsageError> {
     let registry = |name: &str| name.parse::<Registry>().map_err(|error| option(error.to_string()));
     let mut endpoints = HashMap::new();
     for endpoint in &options.endpoints {
@@ -138,14 +150,15 @@ fn settings(options: &RunOptions) -> Result<Settings, UsageError> {
         plain_http: options.plain_http.iter().map(|name| registry(name)).collect::<Result<_, _>>()?,
         extra_roots: options.ca_file.iter().map(|path| file("--ca-file", path)).collect::<Result<_, _>>()?,
         identity,
-        concurrency: options.concurrency,
-        deadline: Instant::now().checked_add(options.timeout),
         ..Settings::default()
     })
 }
 
 /// The credential that was given for the target's registry itself.
-fn target_credential(options: &RunOptions, prefix: &TargetPrefix) -> Result<Option<Credential>, UsageError> {
+pub(super) fn target_credential(
+    options: &CredentialOptions,
+    prefix: &TargetPrefix,
+) -> Result<Option<Credential>, UsageError> {
     let credential = match (&options.target_repo_auth_key, &options.access_token) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => {

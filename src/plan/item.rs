@@ -69,7 +69,7 @@ impl Decision {
     pub const fn stopped(cause: Cause) -> Self {
         match cause.kind {
             CauseKind::Quota => Self::Deferred(cause),
-            CauseKind::Failure | CauseKind::Policy => Self::Blocked(cause),
+            CauseKind::Failure | CauseKind::Access | CauseKind::Policy => Self::Blocked(cause),
         }
     }
 
@@ -119,7 +119,7 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            CauseKind::Failure => "failed to",
+            CauseKind::Failure | CauseKind::Access => "failed to",
             CauseKind::Policy => "not allowed to",
             CauseKind::Quota => "waits to",
         };
@@ -132,6 +132,8 @@ impl fmt::Display for Cause {
 pub enum CauseKind {
     /// Something failed, or cannot be mirrored (exit code 1).
     Failure,
+    /// A failure of the way to a registry or of the login at it, which an examination of the registry explains.
+    Access,
     /// It could be done, but the operator does not allow it (exit code 3).
     Policy,
     /// What a registry allows in a time is used up (exit code 4).

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::pattern::{SourcePattern, TagPattern};
-use super::{Policy, Rule};
+use super::{Policy, Rule, registries};
 use crate::config::diagnostic::{Diagnostics, Place, Reported, quoted};
 use crate::config::fields::{Fields, Keys, ListKey, described};
 use crate::config::file::{FileKind, read_text};
@@ -19,12 +19,12 @@ const POLICY: FileKind =
 /// The keys of a policy.
 pub(super) const KEYS: Keys = Keys {
     of: "a policy",
-    known: &["targetRepoPrefix", "allowedSources", "requirePlatforms", "mutableTags"],
+    known: &["targetRepoPrefix", "allowedSources", "requirePlatforms", "mutableTags", "registries"],
     legacy: &[],
 };
 
 /// The most patterns of a key; each image is compared with all of them.
-const MOST_PATTERNS: usize = 500;
+pub(super) const MOST_PATTERNS: usize = 500;
 
 /// What to write where there is no rule.
 const EXAMPLE: &str =
@@ -73,11 +73,13 @@ fn read_rules(text: &str, diagnostics: &mut Diagnostics) -> Result<Policy, Repor
     let sources = read_sources(&fields, diagnostics);
     let platforms = read_platforms(&fields, diagnostics);
     let tags = read_tags(&fields, prefix.as_ref().ok().and_then(Option::as_ref), diagnostics);
+    let registries = registries::read(&fields, diagnostics);
     Ok(Policy {
         prefix: prefix?,
         allowed_sources: sources?,
         required_platforms: platforms?,
         mutable_tags: tags?,
+        registries: registries?,
         warnings: Vec::new(),
     })
 }

@@ -14,6 +14,7 @@
 
 mod file;
 mod pattern;
+mod registries;
 mod schema;
 
 use std::fmt;
@@ -22,9 +23,10 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::config::{Diagnostic, Faults, Location, StatedPrefix};
-use crate::oci::{Digest, Platform, Reference};
-use pattern::{SourcePattern, TagPattern};
+use crate::oci::{Digest, Platform, Reference, Registry};
+use pattern::{RegistryPattern, SourcePattern, TagPattern};
 
+pub use registries::{ChunkRule, KINDS, ReferrersRule, RegistryRules};
 pub use schema::POLICY_SCHEMA;
 
 /// What the operator asks for, validated. The default asks for nothing.
@@ -34,6 +36,7 @@ pub struct Policy {
     allowed_sources: Option<Rule<SourcePattern>>,
     required_platforms: Option<Rule<Platform>>,
     mutable_tags: Option<Rule<TagPattern>>,
+    registries: Vec<(RegistryPattern, RegistryRules)>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -137,9 +140,18 @@ impl Policy {
             && patterns.into_iter().any(|pattern| pattern.matches(repository, tag))
     }
 
+    /// What is stated of a registry: `registries`. Of all patterns that name it, the one that says most counts:
+    /// a name before any pattern, then the one with the most characters besides `*`.
+    #[must_use]
+    pub fn rules_for(&self, registry: &Registry) -> Option<&RegistryRules> {
+        let naming = self.registries.iter().filter(|(pattern, _)| pattern.matches(registry));
+        naming.max_by_key(|(pattern, _)| pattern.weight()).map(|(_, rules)| rules)
+    }
+
     /// SHA-256 of the canonical JSON (RFC 8785) of the rules, each list in the order of its texts: comments,
-    /// the order of keys and of patterns, and what is there twice make no difference. `None` if there is no
-    /// rule.
+    /// the order of keys and of patterns, and what is there twice make no difference. Nor does what is stated of
+    /// registries, which decides how images get to the target, and not what is there then. `None` if there is no
+    /// other rule.
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         let mut document = serde_json::Map::new();

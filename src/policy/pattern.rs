@@ -24,6 +24,49 @@ pub(super) struct TagPattern {
     tag: GlobMatcher,
 }
 
+/// A pattern of registries.
+#[derive(Debug, Clone)]
+pub(super) struct RegistryPattern {
+    text: String,
+    matcher: GlobMatcher,
+}
+
+impl RegistryPattern {
+    /// Reads a pattern, or says what is wrong with it and how to write it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        check_text(text)?;
+        if let Some((registry, _)) = text.split_once('/') {
+            return Err(format!("it names a registry and nothing in it; write `{registry}`"));
+        }
+        if text.contains("**") {
+            return Err(format!("a registry has no components; write `{}`", text.replace("**", "*")));
+        }
+        if !text.contains(['.', ':', '*']) && text != "localhost" {
+            return Err("it is no registry; write its host, such as `registry.example.com`".to_owned());
+        }
+        check_registry(text, "")?;
+        let matcher = matcher(text)?;
+        Ok(Self { text: text.to_owned(), matcher })
+    }
+
+    /// Whether it names a registry.
+    pub(super) fn matches(&self, registry: &Registry) -> bool {
+        self.matcher.is_match(registry.as_str())
+    }
+
+    /// How much it says: a name, which has no `*`, says more than any pattern, and a pattern the more, the more
+    /// characters it states.
+    pub(super) fn weight(&self) -> (bool, usize) {
+        (!self.text.contains('*'), self.text.chars().filter(|c| *c != '*').count())
+    }
+}
+
+impl fmt::Display for RegistryPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl SourcePattern {
     /// Reads a pattern, or says what is wrong with it and how to write it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {

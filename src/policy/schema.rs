@@ -127,6 +127,31 @@ mod tests {
         {
             check("targetRepoPrefix", &json!(value), good);
         }
+        for (value, good) in [
+            (json!({ "artifacts.example.com": { "kind": "artifactory" } }), true),
+            (json!({ "*.example.com:*": { "chunks": "8MiB", "mount": false, "pageSize": 100 } }), true),
+            (json!({ "localhost:5000": { "chunks": "never", "referrers": "tags" } }), true),
+            (json!({ "docker.io": { "chunks": "allowed" }, "*": { "mount": true } }), true),
+            (json!({ "[::1]:5000": { "referrers": "probe" } }), true),
+            (json!({}), false),
+            (json!([]), false),
+            (json!({ "quay.io": {} }), false),
+            (json!({ "quay.io": { "speed": "high" } }), false),
+            (json!({ "quay.io": { "kind": "fast" } }), false),
+            (json!({ "quay.io": { "chunks": "08MiB" } }), false),
+            (json!({ "quay.io": { "chunks": "8" } }), false),
+            (json!({ "quay.io": { "mount": "maybe" } }), false),
+            (json!({ "quay.io": { "referrers": "api" } }), false),
+            (json!({ "quay.io": { "pageSize": 0 } }), false),
+            (json!({ "quay.io": { "pageSize": 10001 } }), false),
+            (json!({ "quay.io/org": { "mount": false } }), false),
+            (json!({ "**": { "mount": false } }), false),
+            (json!({ "alpine": { "mount": false } }), false),
+            (json!({ "index.docker.io": { "mount": false } }), false),
+            (json!({ "Quay.io": { "mount": false } }), false),
+        ] {
+            check("registries", &value, good);
+        }
         check("signatures", &json!("require"), false);
         check("allowedSources", &json!([]), false);
         check("mutableTags", &json!([]), false);

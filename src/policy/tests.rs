@@ -102,7 +102,7 @@ fn what_is_no_policy_is_said() {
         "images:\n- source: a:1\n",
         &[
             "E policy.yaml:1:1: a policy has no key `images`; its keys are `targetRepoPrefix`, `allowedSources`, \
-           `requirePlatforms`, `mutableTags`",
+           `requirePlatforms`, `mutableTags`, `registries`",
         ],
     );
     check(
@@ -232,4 +232,56 @@ fn the_digest_is_of_the_rules_and_not_of_how_they_are_written() {
     assert_eq!(digest(one), Digest::sha256(canonical.as_bytes()).to_string());
     assert_ne!(digest(one), digest(&one.replace("a:b", "a:c")));
     assert_ne!(digest("mutableTags: [\"a:b\"]"), digest("requirePlatforms: [a/b]"));
+}
+
+#[test]
+fn what_is_stated_of_registries_is_read_and_its_faults_come_together() {
+    check(
+        "registries:\n  quay.io: {kind: artifactry, chunks: 8MB}\n  alpine: {mount: maybe, speed: 1}\n  \
+         \"r.example\": []\n  \"*.example/x\": {pageSize: 0}\n",
+        &[
+            "E policy.yaml:2:19: `artifactry` is no value of `kind`; did you mean `artifactory`?",
+            "E policy.yaml:2:39: `8MB` is no value of `chunks`; write `never`, `allowed`, or the size of the largest \
+             chunk, such as `8MiB`",
+            "E policy.yaml:3:3: the registry `alpine` is not usable: it is no registry; write its host, such as \
+             `registry.example.com`",
+            "E policy.yaml:3:19: `maybe` is no value of `mount`; write true or false",
+            "E policy.yaml:3:26: a registry has no key `speed`; its keys are `kind`, `chunks`, `mount`, `referrers`, \
+             `pageSize`",
+            "E policy.yaml:4:16: what is known of a registry is a mapping such as `{kind: artifactory}`; this is a list",
+            "E policy.yaml:5:3: the registry `*.example/x` is not usable: it names a registry and nothing in it; write \
+             `*.example`",
+            "E policy.yaml:5:29: `0` is no value of `pageSize`; write a number of tags from 1 to 10000",
+        ],
+    );
+    check(
+        "registries: 3\n",
+        &[
+            "E policy.yaml:1:13: `registries` is a mapping such as `{\"registry.example.com\": {kind: artifactory}}`; \
+           this is the text `3`",
+        ],
+    );
+    check(
+        "registries:\n  r.io: {mount: true}\n  r.io: {mount: false}\n",
+        &["E policy.yaml:3:3: the registry `r.io` is here twice; keep one"],
+    );
+}
+
+#[test]
+fn the_pattern_that_says_most_of_a_registry_counts() {
+    let policy = policy(
+        "registries:\n  \"*\": {pageSize: 1}\n  \"*.example.com\": {pageSize: 2}\n  \"*.corp.example.com\": \
+         {pageSize: 3}\n  r.example.com: {pageSize: 4, chunks: 8MiB, referrers: tags}\n",
+    );
+    let page = |registry: &str| {
+        policy.rules_for(&registry.parse().expect("a registry")).and_then(|rules| rules.page_size)
+    };
+    assert_eq!(page("quay.io"), Some(1));
+    assert_eq!(page("s.example.com"), Some(2));
+    assert_eq!(page("s.corp.example.com"), Some(3));
+    assert_eq!(page("r.example.com"), Some(4));
+    let rules = policy.rules_for(&"r.example.com".parse().expect("a registry")).expect("rules");
+    assert_eq!(rules.chunks, Some(ChunkRule::AtMost(8 * 1024 * 1024)));
+    assert_eq!(rules.referrers, Some(ReferrersRule::Tags));
+    assert_eq!(policy.digest(), None, "what is at the target does not depend on it");
 }

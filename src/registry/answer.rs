@@ -11,6 +11,7 @@ use url::Url;
 
 use super::call::Call;
 use super::error::{Refusal, unreachable};
+use super::quirks::Profile;
 use super::redact::Secrets;
 use super::slots::Slot;
 use crate::store::{BlobStream, StoreError, StoreErrorKind};
@@ -39,6 +40,8 @@ pub(super) struct Answer {
     idle: Duration,
     /// What it must not repeat.
     secrets: Secrets,
+    /// What is known of the registry.
+    profile: Profile,
     response: reqwest::Response,
     slot: Option<Slot>,
 }
@@ -53,11 +56,13 @@ pub(super) struct Sender {
     pub(super) idle: Duration,
     /// What was sent to it to prove who we are.
     pub(super) secrets: Secrets,
+    /// What is known of the registry.
+    pub(super) profile: Profile,
 }
 
 impl Answer {
     pub(super) fn new(call: &Call, sender: Sender, response: reqwest::Response, slot: Option<Slot>) -> Self {
-        let Sender { url, host, idle, secrets } = sender;
+        let Sender { url, host, idle, secrets, profile } = sender;
         Self {
             status: response.status(),
             headers: response.headers().clone(),
@@ -67,6 +72,7 @@ impl Answer {
             host,
             idle,
             secrets,
+            profile,
             response,
             slot,
         }
@@ -136,8 +142,8 @@ impl Answer {
 
     /// What the body says of the refusal that this answer is.
     pub(super) async fn refusal(self) -> Refusal {
-        let secrets = self.secrets.clone();
-        Refusal::parse(&self.error_body().await, &secrets)
+        let (secrets, profile) = (self.secrets.clone(), self.profile);
+        Refusal { profile: Some(profile), ..Refusal::parse(&self.error_body().await, &secrets) }
     }
 
     /// The body, piece by piece. A silence that is too long ends it with an error.

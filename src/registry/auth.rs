@@ -185,7 +185,12 @@ impl Auth {
         let slot = self.slot(scopes);
         let lives = |token: &Token| token.expires > Instant::now() + EXPIRY_MARGIN;
         let fetched = slot.get(lives, self.fetch_token(client, scopes, realm, service, credential)).await;
-        let token = fetched.map_err(StoreError::exhausted)?;
+        let token = fetched.map_err(|error| match error.exhausted() {
+            error if error.kind == StoreErrorKind::Other => {
+                StoreError { kind: StoreErrorKind::Access, ..error }
+            }
+            error => error,
+        })?;
         Ok(token.value)
     }
 
@@ -245,7 +250,7 @@ impl Auth {
 
     /// A login that could not be tried: a mistake of ours or the registry's, not a right that is lacking.
     fn error(&self, message: String) -> StoreError {
-        StoreError::new("log in to", &self.registry, StoreErrorKind::Other, message)
+        StoreError::new("log in to", &self.registry, StoreErrorKind::Access, message)
     }
 }
 

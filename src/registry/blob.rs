@@ -90,6 +90,9 @@ impl Remote<ReadWrite> {
             Some(from) if !self.is_ours(repository, from).await? => None,
             from => from,
         };
+        if !self.client.knowledge.profile().mount {
+            return self.upload_if_missing(upload, None).await;
+        }
         if let Some(from) = mount_from {
             return match self.start(upload, Some(from)).await? {
                 Started::Mounted => Ok(Placed::Mounted),

@@ -3,24 +3,25 @@
 //! An answer is handed over whatever its status; what it means is for the callers to say. Errors are
 //! what remains when all retries are used up.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
 use super::answer::{Answer, Sender};
 use super::auth::Auth;
 use super::call::{Body, Call};
-use super::error::unreachable;
+use super::error::{given_up, unreachable};
 use super::feed::Part;
 use super::guard::check_literal;
+use super::knowledge::Knowledge;
+use super::origin::{redirect, same_origin};
 use super::quota::{Quotas, UsedUp, is_about_quota};
 use super::redact::Secrets;
 use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
@@ -62,6 +63,10 @@ pub(super) struct Client {
     pub(super) deadline: Option<Instant>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) silence: Silence,
+    /// What is known of the registry.
+    pub(super) knowledge: Knowledge,
+    /// Held by a request for a token, where they are to come one by one.
+    pub(super) token_turn: tokio::sync::Mutex<()>,
 }
 
 /// How hosts are reached, and which of them.
@@ -98,7 +103,11 @@ impl Client {
         call: &'a Call,
         limit: usize,
     ) -> BoxFuture<'a, Result<(Answer, Bytes), StoreError>> {
-        Box::pin(self.fetching(call, limit, false))
+        Box::pin(async move {
+            let one_by_one = self.knowledge.profile().tokens_one_by_one;
+            let _turn = if one_by_one { Some(self.token_turn.lock().await) } else { None };
+            self.fetching(call, limit, false).await
+        })
     }
 
     async fn fetching(
@@ -312,6 +321,7 @@ impl Client {
         if same_origin(response.url(), &self.base) {
             self.quotas.note(response.headers());
             self.slots.answered(response.status(), sent, call.method.is_safe());
+            self.knowledge.learn(response.headers());
         }
         let path = response.url().path();
         tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());
@@ -323,7 +333,13 @@ impl Client {
     }
 
     fn sender(&self, url: Url, secrets: Secrets) -> Sender {
-        Sender { host: self.name_of(&url), url, idle: self.silence.patience(self.patience.idle), secrets }
+        Sender {
+            host: self.name_of(&url),
+            url,
+            idle: self.silence.patience(self.patience.idle),
+            secrets,
+            profile: self.knowledge.profile(),
+        }
     }
 
     /// Who is at a URL, for messages: the registry, or the other host that it led to.
@@ -346,29 +362,4 @@ impl Client {
         }
         url
     }
-}
-
-/// The error of a request that is not tried again.
-fn given_up(mut error: StoreError, attempts: usize, asked: Option<Duration>) -> StoreError {
-    if let Some(asked) = asked {
-        let _ = write!(error.message, " (it asks to wait {} s)", asked.as_secs());
-    }
-    if attempts > 1 {
-        let _ = write!(error.message, " (tried {attempts} times)");
-    }
-    error
-}
-
-/// The target of a redirect.
-fn redirect(url: &Url, headers: &HeaderMap) -> Option<Url> {
-    let location = headers.get(LOCATION)?.to_str().ok()?;
-    let next = url.join(location).ok()?;
-    matches!(next.scheme(), "http" | "https").then_some(next)
-}
-
-/// Whether two URLs lead to the same server.
-pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme()
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
 }

@@ -76,6 +76,17 @@ impl Credential {
     }
 }
 
+/// Where a credential was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// What this credential helper printed.
+    Helper(String),
+    /// The entry of `auths` with this key, without scheme and API version.
+    Entry(String),
+    /// What the operator gave, and how.
+    Given(&'static str),
+}
+
 /// Why credentials could not be had. Never holds one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
@@ -199,6 +210,15 @@ impl Credentials {
         registry: &Registry,
         repository: &Repository,
     ) -> Result<Option<Credential>, CredentialError> {
+        Ok(self.locate(registry, Some(repository)).await?.map(|(credential, _)| credential))
+    }
+
+    /// Who we are at `registry` for `repository`, or for all of it, and where that was found; `None` is anonymous.
+    pub async fn locate(
+        &self,
+        registry: &Registry,
+        repository: Option<&Repository>,
+    ) -> Result<Option<(Credential, Origin)>, CredentialError> {
         let helper = self.helpers.get(registry.as_str()).or(self.store.as_ref());
         if let Some(helper) = helper {
             let answer = {
@@ -206,14 +226,15 @@ impl Credentials {
                 asked.entry(registry.to_string()).or_default().clone()
             };
             let found = answer.get_or_init(|| ask_helper(helper, registry, &self.how)).await.clone()?;
-            if found.is_some() {
-                return Ok(found);
+            if let Some(credential) = found {
+                return Ok(Some((credential, Origin::Helper(format!("docker-credential-{helper}")))));
             }
         }
-        let name = format!("{registry}/{repository}");
+        let name = repository.map_or_else(|| registry.to_string(), |path| format!("{registry}/{path}"));
         let matches =
             |key: &str| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        Ok(self.entries.iter().find(|(key, _)| matches(key)).map(|(_, credential)| credential.clone()))
+        let entry = self.entries.iter().find(|(key, _)| matches(key));
+        Ok(entry.map(|(key, credential)| (credential.clone(), Origin::Entry(key.clone()))))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::error::Error as _;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::guard::Refused;
+use super::quirks::Profile;
 use super::redact::Secrets;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -17,6 +19,8 @@ pub(super) struct Refusal {
     pub(super) code: String,
     /// For people; empty if the answer has none.
     pub(super) message: String,
+    /// What is known of who refuses.
+    pub(super) profile: Option<Profile>,
 }
 
 impl Refusal {
@@ -37,6 +41,7 @@ impl Refusal {
         first.map_or_else(Self::default, |entry| Self {
             code: clean(&secrets.redact(&entry.code), 60),
             message: clean(&secrets.redact(&entry.message.unwrap_or_default()), 300),
+            profile: None,
         })
     }
 
@@ -70,14 +75,18 @@ impl Refusal {
         if !self.message.is_empty() {
             let _ = write!(message, ": {}", self.message);
         }
-        if let Some(hint) = self.hint(status, operation, host) {
+        if let Some(hint) = self.hint(status, operation, reference, host) {
             let _ = write!(message, "; {hint}");
         }
         StoreError::new(operation, reference, kind, message)
     }
 
-    fn hint(&self, status: StatusCode, operation: &str, host: &str) -> Option<String> {
-        let writes = operation.starts_with("push") || operation.starts_with("upload");
+    fn hint(&self, status: StatusCode, operation: &str, reference: &str, host: &str) -> Option<String> {
+        let writes = writes(operation);
+        let special = self.profile.and_then(|known| known.advice(status, &self.code, operation, reference));
+        if special.is_some() {
+            return special;
+        }
         match (status.as_u16(), self.code.as_str()) {
             // A token service is nobody to log in to; who asks it knows what to do.
             (401 | 403, _) if operation == GET_TOKEN => None,
@@ -93,6 +102,11 @@ impl Refusal {
             _ => None,
         }
     }
+}
+
+/// Whether an operation is to change something.
+pub(super) fn writes(operation: &str) -> bool {
+    operation.starts_with("push") || operation.starts_with("upload")
 }
 
 /// The operation of a manifest's PUT; its refusals can mean that content is missing.
@@ -137,8 +151,12 @@ pub(super) fn unreachable(
     let reason = Reason::of(&last, by_proxy);
     let advice = reason.advice().map_or_else(String::new, |advice| format!("; {advice}"));
     let message = if last.is_empty() { what } else { format!("{what}: {}{advice}", clean(&last, 300)) };
-    let lasting = error.is_builder() || reason.lasts();
-    let kind = if lasting { StoreErrorKind::Other } else { StoreErrorKind::Unavailable };
+    // What cannot be sent at all, or is not trusted, will not be better later.
+    let kind = match (reason.lasts(), error.is_builder()) {
+        (true, _) => StoreErrorKind::Access,
+        (_, true) => StoreErrorKind::Other,
+        _ => StoreErrorKind::Unavailable,
+    };
     StoreError::new(operation, reference, kind, message)
 }
 
@@ -201,6 +219,17 @@ impl Reason {
     }
 }
 
+/// The error of a request that is not tried again.
+pub(super) fn given_up(mut error: StoreError, attempts: usize, asked: Option<Duration>) -> StoreError {
+    if let Some(asked) = asked {
+        let _ = write!(error.message, " (it asks to wait {} s)", asked.as_secs());
+    }
+    if attempts > 1 {
+        let _ = write!(error.message, " (tried {attempts} times)");
+    }
+    error
+}
+
 /// Foreign text on one line, without control characters, and not longer than `most` characters.
 pub(super) fn clean(text: &str, most: usize) -> String {
     let mut cleaned: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
@@ -250,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_token_service_is_nobody_to_log_in_to() {
-        let refusal = Refusal { code: "UNAUTHORIZED".into(), message: "no".into() };
+        let refusal = Refusal { code: "UNAUTHORIZED".into(), message: "no".into(), profile: None };
         let error = refusal.error(GET_TOKEN, "repository:a:pull", "auth.r.io", StatusCode::UNAUTHORIZED);
         assert_eq!(
             error.to_string(),
@@ -270,7 +299,7 @@ mod tests {
 
     #[test]
     fn missing_content_is_told_apart_from_a_missing_manifest() {
-        let refusal = Refusal { code: "MANIFEST_BLOB_UNKNOWN".into(), message: String::new() };
+        let refusal = Refusal { code: "MANIFEST_BLOB_UNKNOWN".into(), ..Refusal::default() };
         let kind = |operation| refusal.error(operation, "", "", StatusCode::BAD_REQUEST).kind;
         assert_eq!(kind(PUSH_MANIFEST), StoreErrorKind::ContentUnknown);
         assert_eq!(kind("read manifest"), StoreErrorKind::Other);

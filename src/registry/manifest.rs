@@ -22,7 +22,7 @@ use crate::store::{
 };
 
 /// [`MediaType::ACCEPTED_MANIFESTS`], as a header.
-const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.docker.distribution.manifest.v2+json, \
@@ -33,10 +33,7 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 /// The digest of a manifest that the registry states.
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
-/// So many tags are asked for in one page.
-const PAGE: usize = 1000;
-
-/// A page of that many tags fits well into this many bytes.
+/// A page of tags fits well into this many bytes.
 const PAGE_BYTES: usize = 1024 * 1024;
 
 impl<A> Remote<A> {
@@ -151,7 +148,8 @@ impl<A> Remote<A> {
             tags: Option<Vec<String>>,
         }
         let mut url = self.client.url(&format!("{repository}/tags/list"));
-        url.query_pairs_mut().append_pair("n", &PAGE.to_string());
+        let page = self.client.knowledge.profile().page_size;
+        url.query_pairs_mut().append_pair("n", &page.to_string());
         let call = Call::new(Method::GET, url, "list the tags of", format!("{}/{repository}", self.registry))
             .scope(self.scope(repository));
         let mut answer = self.client.send(&call).await?;
@@ -168,7 +166,7 @@ impl<A> Remote<A> {
         self.client.silence.ends();
         let Ok(list) = serde_json::from_slice::<Tags>(&body) else { return Ok(None) };
         let tags = list.tags.unwrap_or_default();
-        if more || tags.len() >= PAGE {
+        if more || tags.len() >= usize::from(page) {
             return Ok(None);
         }
         Ok(Some(tags.iter().filter_map(|tag| tag.parse().ok()).collect()))

@@ -12,11 +12,14 @@ mod client;
 mod credentials;
 mod download;
 mod error;
+pub mod examination;
 mod feed;
 mod guard;
+mod knowledge;
 mod link;
 mod manifest;
-mod quirks;
+mod origin;
+pub mod quirks;
 mod quota;
 mod redact;
 mod referrers;
@@ -34,7 +37,7 @@ use std::time::Instant;
 use url::Url;
 
 pub use client::Traffic;
-pub use credentials::{Credential, CredentialError, Credentials, Helpers};
+pub use credentials::{Credential, CredentialError, Credentials, Helpers, Origin};
 pub use guard::Reach;
 pub use quirks::{Chunks, Profile};
 pub use retry::{Patience, RetryPolicy};
@@ -42,6 +45,8 @@ pub use retry::{Patience, RetryPolicy};
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::{Client, Way};
+use knowledge::Knowledge;
+use quirks::Overrides;
 use quota::Quotas;
 use silence::Silence;
 use slots::Slots;
@@ -76,6 +81,8 @@ pub struct Settings {
     pub reach: Reach,
     /// Whether sources are asked without the credentials that there may be for them.
     pub anonymous_sources: bool,
+    /// What the operator states of registries, by their names in lists and prefixes.
+    pub stated: HashMap<Registry, Overrides>,
 }
 
 impl fmt::Debug for Settings {
@@ -92,6 +99,7 @@ impl fmt::Debug for Settings {
             .field("deadline", &self.deadline)
             .field("reach", &self.reach)
             .field("anonymous_sources", &self.anonymous_sources)
+            .field("stated", &self.stated)
             .finish()
     }
 }
@@ -109,6 +117,7 @@ impl Default for Settings {
             deadline: None,
             reach: Reach::Anywhere,
             anonymous_sources: false,
+            stated: HashMap::new(),
         }
     }
 }
@@ -203,9 +212,13 @@ impl Registries {
             Some(guarded) => Way { http: guarded.clone(), is_guarded: true },
             None => Way { http: unguarded.clone(), is_guarded: false },
         };
+        let stated = self.settings.stated.get(registry).copied().unwrap_or_default();
         let client = Arc::new(Client {
             host: host.to_string(),
             base,
+            // Behind another address somebody else answers.
+            knowledge: Knowledge::new(&host, stated),
+            token_turn: tokio::sync::Mutex::default(),
             home: way(trusted),
             abroad: way(false),
             auth: Auth::new(host, credentials, fixed),
@@ -220,7 +233,6 @@ impl Registries {
         Remote {
             client,
             registry: registry.clone(),
-            profile: Profile::of(registry),
             is_direct: !self.settings.endpoints.contains_key(registry),
             actions,
             referrers_api: Mutex::default(),
@@ -342,7 +354,6 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 pub struct Remote<A> {
     client: Arc<Client>,
     registry: Registry,
-    profile: Profile,
     /// Whether the registry is asked itself, and not a cache that may know of a part only.
     is_direct: bool,
     actions: &'static str,

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::call::Call;
-use super::client::same_origin;
 use super::link::next_page;
+use super::origin::same_origin;
+use super::quirks::Referrers;
 use super::{ReadWrite, Remote, Turn};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{MANIFEST_LIMIT, StoreError, StoreErrorKind};
@@ -103,7 +104,7 @@ impl<A> Remote<A> {
     }
 
     /// What the API lists, or `None` where there is none.
-    async fn referrers_by_api(
+    pub(super) async fn referrers_by_api(
         &self,
         repository: &Repository,
         subject: &Digest,
@@ -189,7 +190,10 @@ impl<A> Remote<A> {
         StoreError::new(LIST, self.name(repository, subject), StoreErrorKind::Corrupt, message)
     }
 
-    fn known_api(&self, repository: &Repository) -> Option<bool> {
+    pub(super) fn known_api(&self, repository: &Repository) -> Option<bool> {
+        if self.client.knowledge.profile().referrers == Referrers::Tags {
+            return Some(false);
+        }
         self.referrers_api.lock().unwrap_or_else(PoisonError::into_inner).get(repository).copied()
     }
 
@@ -246,7 +250,7 @@ impl Remote<ReadWrite> {
                 return Ok(());
             }
             let merged = self.merged(repository, &reference, current.as_ref(), &entry)?;
-            self.put_manifest(repository, &reference, &merged).await?;
+            self.put_manifest(repository, &reference, &merged).await.map_err(of_fixed_tags)?;
             let stored = self.get_manifest(repository, &reference).await?;
             if stored.is_some_and(|index| lists(&index, referrer)) {
                 return Ok(());
@@ -292,6 +296,17 @@ impl Remote<ReadWrite> {
         let name = self.name(repository, reference);
         StoreError::new("merge the referrers index", name, StoreErrorKind::Other, message)
     }
+}
+
+/// An immutable tag can be created and cannot grow.
+fn of_fixed_tags(mut error: StoreError) -> StoreError {
+    if error.kind == StoreErrorKind::Other {
+        error.message.push_str(
+            "; this tag is the registry's list of referrers and has to grow: take tags that begin with `sha256-` out \
+             of its immutability",
+        );
+    }
+    error
 }
 
 fn lists(index: &RawManifest, referrer: &Digest) -> bool {

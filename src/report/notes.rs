@@ -1,7 +1,8 @@
 //! Notes: what else there is to say, each with what it is about.
 
 use super::Report;
-use crate::plan::RemarkKind;
+use crate::oci::Registry;
+use crate::plan::{Cause, CauseKind, RemarkKind, Side};
 
 /// What the note on `--signatures skip` says. It is one for the whole run, whatever its number of images.
 const SKIPPED: (&str, &str) =
@@ -23,7 +24,28 @@ impl Report {
             .any(|entry| entry.remarks().any(|remark| remark.kind == RemarkKind::CompanionsSkipped))
             .then(|| (SKIPPED.0.to_owned(), SKIPPED.1.to_owned()));
         let run = self.run.remarks.iter().map(|remark| ("the run".to_owned(), remark.clone()));
-        run.chain(warnings).chain(remarks).chain(skipped).collect()
+        run.chain(warnings).chain(remarks).chain(skipped).chain(self.examinations()).collect()
+    }
+
+    /// How to find out more of each registry at which the way or the login is out of order, however many images
+    /// that concerns; the repository is that of the first.
+    fn examinations(&self) -> Vec<(String, String)> {
+        let mut known: Vec<Registry> = Vec::new();
+        let mut notes = Vec::new();
+        for entry in self.entries() {
+            let Some(Cause { kind: CauseKind::Access, side, .. }) = entry.cause() else { continue };
+            let (source, target) = (&entry.item.source, &entry.item.target);
+            let (registry, repository) = match side {
+                Side::Source => (Some(source.registry.clone()), &source.repository),
+                // The root of a folder is no registry.
+                Side::Target => (target.root.trim_end_matches('/').parse().ok(), &target.repository),
+            };
+            let Some(registry) = registry.filter(|registry| !known.contains(registry)) else { continue };
+            let message = format!("`image-syncer doctor {registry} {repository}` tells more");
+            notes.push((registry.to_string(), message));
+            known.push(registry);
+        }
+        notes
     }
 }
 
@@ -35,9 +57,9 @@ const fn is_said_elsewhere(kind: RemarkKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Decision, Remark};
+    use crate::plan::{Decision, Outcome, Remark};
     use crate::report::Look;
-    use crate::report::sample::plan_report;
+    use crate::report::sample::{cause, plan_report, sync_report};
 
     #[test]
     fn what_holds_for_all_images_is_said_once() {
@@ -53,5 +75,19 @@ mod tests {
             assert_eq!(text.matches("--signatures skip").count(), 1, "{text}");
         }
         assert_eq!(report.json().matches("companions-skipped").count(), 3);
+    }
+    /// However many images it concerns, and not where it would not help.
+    #[test]
+    fn a_registry_that_is_out_of_order_is_to_be_examined() {
+        let failed = |kind| Outcome::Failed(cause(kind, "no"));
+        let notes = |outcomes| sync_report(outcomes).notes();
+        let report = notes(vec![Outcome::Copied, failed(CauseKind::Access), failed(CauseKind::Access)]);
+        assert_eq!(report.len(), 1, "{report:?}");
+        assert_eq!(report[0].0, "docker.io");
+        assert!(report[0].1.starts_with("`image-syncer doctor docker.io "), "{report:?}");
+        assert_eq!(notes(vec![failed(CauseKind::Failure), failed(CauseKind::Policy)]), []);
+        let at_target = Outcome::Blocked(Cause { side: Side::Target, ..cause(CauseKind::Access, "no") });
+        let report = notes(vec![at_target]);
+        assert!(report[0].1.starts_with("`image-syncer doctor registry.example.com mirror/"), "{report:?}");
     }
 }

@@ -100,7 +100,9 @@ impl From<StoreError> for ApiError {
             StoreErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
             StoreErrorKind::ContentUnknown => (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
             StoreErrorKind::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
-            StoreErrorKind::Corrupt | StoreErrorKind::Other => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
+            StoreErrorKind::Corrupt | StoreErrorKind::Access | StoreErrorKind::Other => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN")
+            }
         };
         Self::new(status, code, error.to_string())
     }

@@ -197,6 +197,9 @@ pub enum StoreErrorKind {
     UsedUp,
     /// 5xx, 408, a broken connection, a time-out: may be better later.
     Unavailable,
+    /// The way to the store, or the login at it, is out of order, and will not be better by itself: a certificate that
+    /// is not trusted, a credential helper or a token service that does not do its work.
+    Access,
     /// Bytes that are not what their digest, their size or the protocol says.
     Corrupt,
     /// More than a sane answer has.

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 
@@ -38,6 +38,15 @@ pub(crate) struct Bearer {
     pub(crate) uses: Option<usize>,
     /// The realm of the challenge, where it is not this registry's own `/token`.
     pub(crate) realm: Option<String>,
+}
+
+/// What the tokens of a token service are like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tokens {
+    /// Whether the user, too, gets tokens to pull only.
+    pub(crate) pull_only: bool,
+    /// Whether they state their rights, as those of Docker's specification do; else they are opaque.
+    pub(crate) readable: bool,
 }
 
 impl Auth {
@@ -88,14 +97,15 @@ struct Token {
 pub(crate) struct Guard {
     auth: Auth,
     own_realm: String,
+    style: Tokens,
     tokens: Mutex<HashMap<String, Token>>,
     requests: Mutex<Vec<TokenRequest>>,
 }
 
 impl Guard {
-    pub(crate) fn new(auth: Auth, url: &str) -> Self {
+    pub(crate) fn new(auth: Auth, style: Tokens, url: &str) -> Self {
         let own_realm = format!("{url}/token");
-        Self { auth, own_realm, tokens: Mutex::default(), requests: Mutex::default() }
+        Self { auth, own_realm, style, tokens: Mutex::default(), requests: Mutex::default() }
     }
 
     /// The requests to the token service so far.
@@ -175,15 +185,30 @@ impl Guard {
             return answer(status, r#"{"errors":[{"code":"UNAUTHORIZED","message":"no"}]}"#);
         }
         let mut grants = parse_scopes(&scopes);
-        if !known {
+        if !known || self.style.pull_only {
             grants.retain(|(_, action)| action == "pull");
         }
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = format!("token-{}", tokens.len() + 1);
+        let number = tokens.len() + 1;
+        let token = if self.style.readable { readable(number, &grants) } else { format!("token-{number}") };
         tokens.insert(token.clone(), Token { grants, left: bearer.uses });
         let body = serde_json::json!({ "token": token, "access_token": token, "expires_in": 300 });
         answer(StatusCode::OK, &body.to_string())
     }
+}
+
+/// A token whose claims state what it is good for.
+fn readable(number: usize, grants: &Grants) -> String {
+    let access: Vec<_> = grants
+        .iter()
+        .map(|(resource, action)| {
+            let (kind, name) = resource.split_once(':').unwrap_or((resource, ""));
+            serde_json::json!({ "type": kind, "name": name, "actions": [action] })
+        })
+        .collect();
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = serde_json::json!({ "jti": number.to_string(), "access": access });
+    format!("{}.{}.signature", part(serde_json::json!({ "alg": "none" })), part(claims))
 }
 
 /// What a request needs, as pairs of resource and action.

@@ -9,3 +9,4 @@ pub(crate) mod fault;
 pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod scenario;
+pub(crate) mod tls;

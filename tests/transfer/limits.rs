@@ -88,8 +88,11 @@ fn into_ghcr(fault: impl Fn(usize) -> Option<Fault> + Send + Sync + 'static) -> 
     let home = tempfile::tempdir().expect("a folder");
     let list = format!("images:\n  - source: {}/{NAME}:1\n    target: app\n", large.story.source.host());
     std::fs::write(home.path().join("external-images.yaml"), list).expect("a list");
+    // Behind another address nobody knows it by its name.
+    std::fs::write(home.path().join("policy.yaml"), "registries:\n  ghcr.io:\n    kind: ghcr\n")
+        .expect("a policy");
     let output = Command::new(env!("CARGO_BIN_EXE_image-syncer"))
-        .args(["sync", "-r", "ghcr.io/mirror/", "--endpoint"])
+        .args(["sync", "-r", "ghcr.io/mirror/", "--policy-file", "policy.yaml", "--endpoint"])
         .arg(format!("ghcr.io={}", large.story.target.url()))
         .env_clear()
         .env("HOME", home.path())

@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 
 use super::review::Review;
 use super::{Situation, is_in_workspace, log, of_the_workspace};
-use crate::cli::{ActionOptions, RunOptions};
+use crate::cli::{ActionOptions, ConnectionOptions, RunOptions};
 use crate::command::options::{assemble, job, prefix_sources, signatures};
 use crate::command::sync::Job;
 use crate::command::{Surroundings, UsageError};
@@ -334,8 +334,9 @@ impl Reader<'_> {
 
     /// Fails if an input or a variable names a file of the workspace.
     fn refuse_the_workspace(&self) -> Result<(), Refusal> {
-        let RunOptions { ca_file, client_cert, client_key, target_repo_auth_key, .. } = &self.options.run;
-        let key = target_repo_auth_key.as_ref().map(|key| key.expose().trim_start());
+        let RunOptions { credentials, connections, .. } = &self.options.run;
+        let ConnectionOptions { ca_file, client_cert, client_key, .. } = connections;
+        let key = credentials.target_repo_auth_key.as_ref().map(|key| key.expose().trim_start());
         let key = key.filter(|key| !key.starts_with('{')).map(PathBuf::from);
         let named = [
             ("ca-file", ca_file),

@@ -184,7 +184,7 @@ impl Situation {
                 let (rest, graphql) = (runner.api_url.clone(), runner.graphql_url.clone());
                 let mut settings = Settings::new(rest, graphql, token);
                 let trusted = |path: &&PathBuf| review.is_none() || !is_in_workspace(&runner, path);
-                if let Some(path) = options.run.ca_file.as_ref().filter(trusted) {
+                if let Some(path) = options.run.connections.ca_file.as_ref().filter(trusted) {
                     settings.extra_roots.extend(std::fs::read(path));
                 }
                 Some(Api::new(settings).map_err(|error| error.to_string())?)

@@ -176,7 +176,7 @@ impl From<&plan::Cause> for CauseDocument {
     fn from(cause: &plan::Cause) -> Self {
         Self {
             kind: match cause.kind {
-                plan::CauseKind::Failure => "failure",
+                plan::CauseKind::Failure | plan::CauseKind::Access => "failure",
                 plan::CauseKind::Policy => "policy",
                 plan::CauseKind::Quota => "quota",
             },

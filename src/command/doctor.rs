@@ -1,0 +1,114 @@
+//! `doctor`: a registry, examined.
+
+use std::sync::Arc;
+
+use super::options::{self, UsageError};
+use super::registries;
+use super::surroundings::{Surroundings, stop};
+use crate::cli::{DoctorFormat, DoctorOptions};
+use crate::config::TargetPrefix;
+use crate::doctor;
+use crate::oci::{Registry, Repository};
+use crate::policy::{self, Policy};
+use crate::registry::examination::{Examination, Subject};
+use crate::registry::{Credential, Credentials, Origin, Patience, Registries, RetryPolicy, Settings};
+use crate::report::{Interruption, Look};
+
+/// How the examination ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// With findings.
+    Told(Box<Examination>),
+    /// Before that.
+    Interrupted(Interruption),
+}
+
+/// Examines the registry that the options name.
+pub(super) async fn run(options: &DoctorOptions, surroundings: &Surroundings) -> Result<Ended, UsageError> {
+    let policy = match &options.policy_file {
+        Some(path) => policy::read(path).map_err(UsageError::Policy)?,
+        None => Policy::default(),
+    };
+    let (registry, repository) = named(options)?;
+    let given = given(options, &policy, &registry)?;
+    let credentials = match &surroundings.docker_config {
+        Some(path) => Credentials::from_docker_config(path).map_err(|error| option(error.to_string()))?,
+        None => Credentials::anonymous(),
+    };
+    let settings = Settings {
+        stated: registries::stated(&policy, [&registry]).collect(),
+        // What is wrong at the moment is what is to be seen.
+        retry: RetryPolicy { retries: 0, ..RetryPolicy::default() },
+        patience: Patience { idle: std::time::Duration::from_secs(20), ..Patience::default() },
+        ..options::settings(&options.connections)?
+    };
+    let all = Registries::new(settings, Arc::new(credentials)).map_err(|error| option(error.to_string()))?;
+    let subject =
+        Subject { registry, repository, given, write: options.write, proxied: surroundings.has_proxy() };
+    tokio::select! {
+        examination = all.examine(&subject) => Ok(Ended::Told(Box::new(examination))),
+        interruption = stop(Some(options.timeout)) => Ok(Ended::Interrupted(interruption)),
+    }
+}
+
+/// The findings in the form that was asked for.
+pub(super) fn rendered(examination: &Examination, format: DoctorFormat, look: Look) -> String {
+    match format {
+        DoctorFormat::Text => doctor::text(examination, look),
+        DoctorFormat::Json => doctor::json(examination),
+    }
+}
+
+/// The registry and the repository: as two words, or as one with `/` between.
+fn named(options: &DoctorOptions) -> Result<(Registry, Option<Repository>), UsageError> {
+    let text = options.registry.trim_end_matches('/');
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let (host, within) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    let repository = match (within, options.repository.as_deref()) {
+        (Some(_), Some(_)) => {
+            return Err(option(format!("{text} names a repository already; leave out one of the two")));
+        }
+        (within, second) => within.or(second),
+    };
+    let host = match host {
+        "index.docker.io" | "registry-1.docker.io" => crate::oci::DEFAULT_REGISTRY,
+        host => host,
+    };
+    let registry: Registry = host.parse().map_err(|error| option(format!("{error}")))?;
+    // Docker Hub's own images are below `library/`, as everywhere else.
+    let short = |path: &&str| registry.as_str() == crate::oci::DEFAULT_REGISTRY && !path.contains('/');
+    let repository = repository.map(|path| match Some(path).filter(short) {
+        Some(path) => format!("library/{path}").parse(),
+        None => path.parse(),
+    });
+    let repository = repository.transpose().map_err(|error| option(format!("{error}")))?;
+    if options.write && repository.is_none() {
+        return Err(option("--write needs a repository to begin uploads in; name one that is yours".into()));
+    }
+    Ok((registry, repository))
+}
+
+/// The credential that is given for the target, if this is the target's registry: it goes to no other.
+fn given(
+    options: &DoctorOptions,
+    policy: &Policy,
+    registry: &Registry,
+) -> Result<Option<(Credential, Origin)>, UsageError> {
+    let stated = policy.prefix().map(|stated| stated.prefix.clone());
+    let typed = options.target_repo_prefix.as_deref().map(str::parse::<TargetPrefix>).transpose();
+    let typed = typed.map_err(|error| option(error.to_string()))?;
+    let prefix = stated.or(typed);
+    let is_target =
+        matches!(&prefix, Some(TargetPrefix::Registry { registry: target, .. }) if target == registry);
+    let Some(prefix) = prefix.filter(|_| is_target) else { return Ok(None) };
+    let credential = options::target_credential(&options.credentials, &prefix)?;
+    let how = match &options.credentials.access_token {
+        Some(_) => "--access-token or SYNCER_ACCESS_TOKEN",
+        None => "--target-repo-auth-key or SYNCER_TARGET_REPO_AUTH_KEY",
+    };
+    Ok(credential.map(|credential| (credential, Origin::Given(how))))
+}
+
+fn option(message: String) -> UsageError {
+    UsageError::Option(message)
+}
