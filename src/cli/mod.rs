@@ -116,6 +116,9 @@ pub struct RunOptions {
     /// The operator's policy
     #[arg(long, value_name = "FILE")]
     pub policy_file: Option<PathBuf>,
+    /// How to log in where: YAML, such as `ghcr.io: github`; it names variables, and no secret is in it
+    #[arg(long, value_name = "YAML", value_parser = value::secret)]
+    pub auth: Option<Secret>,
     /// What to do about signatures, SBOMs and attestations
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub signatures: SignaturesMode,

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod completions;
 mod demo;
+mod login;
 mod options;
 pub mod schema;
 pub mod serve;

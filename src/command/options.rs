@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::login::login;
 use super::surroundings::Surroundings;
 use super::sync::Job;
 use crate::cli::{self, OutputOptions, RunOptions};
@@ -27,6 +28,8 @@ pub enum UsageError {
     Lists(Faults),
     /// The policy is not.
     Policy(Faults),
+    /// What was said of logging in is not.
+    Auth(Faults),
     /// An option is not.
     Option(String),
 }
@@ -38,6 +41,7 @@ impl UsageError {
         match self {
             Self::Lists(faults) => diagnostics("error: the list cannot be used", faults.as_slice(), look),
             Self::Policy(faults) => diagnostics("error: the policy cannot be used", faults.as_slice(), look),
+            Self::Auth(faults) => diagnostics("error: --auth cannot be used", faults.as_slice(), look),
             Self::Option(message) => format!("error: {message}\n"),
         }
     }
@@ -92,13 +96,13 @@ pub(super) fn assemble(
     };
     Ok(Job {
         config,
+        settings: Settings { login: login(options, &policy, surroundings)?, ..settings(options)? },
         policy,
         mode,
         on_tag_conflict: match options.on_tag_conflict {
             cli::OnTagConflict::Fail => OnTagConflict::Fail,
             cli::OnTagConflict::Warn => OnTagConflict::Warn,
         },
-        settings: settings(options)?,
         credentials: Arc::new(credentials),
         target_credential,
     })

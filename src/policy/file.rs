@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::auth::{self, Auth};
 use super::pattern::{SourcePattern, TagPattern};
 use super::{Policy, Rule};
 use crate::config::diagnostic::{Diagnostics, Place, Reported, quoted};
@@ -19,7 +20,7 @@ const POLICY: FileKind =
 /// The keys of a policy.
 pub(super) const KEYS: Keys = Keys {
     of: "a policy",
-    known: &["targetRepoPrefix", "allowedSources", "requirePlatforms", "mutableTags"],
+    known: &["targetRepoPrefix", "allowedSources", "requirePlatforms", "mutableTags", "auth"],
     legacy: &[],
 };
 
@@ -73,11 +74,13 @@ fn read_rules(text: &str, diagnostics: &mut Diagnostics) -> Result<Policy, Repor
     let sources = read_sources(&fields, diagnostics);
     let platforms = read_platforms(&fields, diagnostics);
     let tags = read_tags(&fields, prefix.as_ref().ok().and_then(Option::as_ref), diagnostics);
+    let auth = fields.get("auth").map_or(Ok(Auth::default()), |node| auth::read(node, diagnostics));
     Ok(Policy {
         prefix: prefix?,
         allowed_sources: sources?,
         required_platforms: platforms?,
         mutable_tags: tags?,
+        auth: auth?,
         warnings: Vec::new(),
     })
 }

@@ -12,6 +12,7 @@
 //! for a `/`. `**` stands alone in its component and for any number of components: at least one at the
 //! end of a pattern, any number, also none, elsewhere. All other characters stand for themselves.
 
+mod auth;
 mod file;
 mod pattern;
 mod schema;
@@ -25,6 +26,7 @@ use crate::config::{Diagnostic, Faults, Location, StatedPrefix};
 use crate::oci::{Digest, Platform, Reference};
 use pattern::{SourcePattern, TagPattern};
 
+pub use auth::{Auth, AuthRule, load_auth};
 pub use schema::POLICY_SCHEMA;
 
 /// What the operator asks for, validated. The default asks for nothing.
@@ -34,6 +36,7 @@ pub struct Policy {
     allowed_sources: Option<Rule<SourcePattern>>,
     required_platforms: Option<Rule<Platform>>,
     mutable_tags: Option<Rule<TagPattern>>,
+    auth: Auth,
     warnings: Vec<Diagnostic>,
 }
 
@@ -65,6 +68,12 @@ impl Policy {
     #[must_use]
     pub const fn prefix(&self) -> Option<&StatedPrefix> {
         self.prefix.as_ref()
+    }
+
+    /// How to log in where: `auth`.
+    #[must_use]
+    pub const fn auth(&self) -> &Auth {
+        &self.auth
     }
 
     /// What is not wrong but deserves a word: patterns and platforms that are there twice.
@@ -138,8 +147,8 @@ impl Policy {
     }
 
     /// SHA-256 of the canonical JSON (RFC 8785) of the rules, each list in the order of its texts: comments,
-    /// the order of keys and of patterns, and what is there twice make no difference. `None` if there is no
-    /// rule.
+    /// the order of keys and of patterns, and what is there twice make no difference. `auth` is left out: who
+    /// asks does not change what is decided to be at the target. `None` if there is no other rule.
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         let mut document = serde_json::Map::new();
