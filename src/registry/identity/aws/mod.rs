@@ -183,19 +183,6 @@ async fn authorization_token(
     keys: &Keys,
     context: &Context<'_>,
 ) -> Result<Authorization, StoreError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Answer {
-        authorization_data: Data,
-    }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Data {
-        /// The public registry's.
-        One(Authorization),
-        /// A private one's: one for each registry asked for.
-        Many(Vec<Authorization>),
-    }
     const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
     const BODY: &str = "{}";
     let (service, target) = if place.is_public {
@@ -229,10 +216,11 @@ async fn authorization_token(
     call.secrets.add(&keys.secret);
     keys.session.iter().for_each(|session| call.secrets.add(session));
     let body = context.services.send(&call, &place.api, context).await?;
-    let answer: Option<Answer> = serde_json::from_slice(&body).ok();
-    let first = answer.and_then(|answer| match answer.authorization_data {
-        Data::One(one) => Some(one),
-        Data::Many(many) => many.into_iter().next(),
+    let answer: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+    // The public registry gives one, a private one has a list with one for each registry asked for.
+    let first = answer.as_ref().and_then(|answer| {
+        let data = answer.get("authorizationData")?;
+        Authorization::deserialize(data.get(0).unwrap_or(data)).ok()
     });
     first.ok_or_else(|| context.error(format!("{} answered without an authorization token", place.api)))
 }
