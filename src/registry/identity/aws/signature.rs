@@ -47,7 +47,7 @@ mod tests {
     use crate::secret::Secret;
 
     /// The `Authorization` of a request of the keys that AWS's documentation uses, without its first part.
-    fn authorization(session: Option<&str>, seconds: u64, request: Signed<'_>) -> String {
+    fn authorization(session: Option<&str>, seconds: u64, request: &Signed<'_>) -> String {
         let keys = Keys {
             id: "AKIDEXAMPLE".to_owned(),
             secret: Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
@@ -55,7 +55,7 @@ mod tests {
             expires: None,
         };
         let time = UNIX_EPOCH + Duration::from_secs(seconds);
-        let headers = sign(&Signed { time, ..request }, &keys).expect("a signature");
+        let headers = sign(&Signed { time, ..*request }, &keys).expect("a signature");
         let value = |name: &str| {
             let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
             found.map(|(_, value)| value.as_str())
@@ -80,7 +80,7 @@ mod tests {
         let vanilla =
             Signed { body: "", ..request("https://example.amazonaws.com/", "us-east-1", "service", &[]) };
         assert_eq!(
-            authorization(None, 1_440_938_160, vanilla),
+            authorization(None, 1_440_938_160, &vanilla),
             "20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, \
              Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"
         );
@@ -93,7 +93,7 @@ mod tests {
         let headers = [json, ("x-amz-target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")];
         let private = request("https://api.ecr.eu-central-1.amazonaws.com/", "eu-central-1", "ecr", &headers);
         assert_eq!(
-            authorization(Some("IQoJb3JpZ2luX2VjEXAMPLE//+=="), 1_767_323_045, private),
+            authorization(Some("IQoJb3JpZ2luX2VjEXAMPLE//+=="), 1_767_323_045, &private),
             "20260102/eu-central-1/ecr/aws4_request, \
              SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, \
              Signature=212c38133bf47627d9052f1ecee565fe72fb383975189abffcbd354802fb0f8c"
@@ -102,7 +102,7 @@ mod tests {
         let public =
             request("https://api.ecr-public.us-east-1.amazonaws.com/", "us-east-1", "ecr-public", &headers);
         assert_eq!(
-            authorization(None, 1_767_323_045, public),
+            authorization(None, 1_767_323_045, &public),
             "20260102/us-east-1/ecr-public/aws4_request, \
              SignedHeaders=content-type;host;x-amz-date;x-amz-target, \
              Signature=f9e95b28cf454a134189d09ec9db563d82e59f94ebc0ab03a7b0c7f45cbe6008"

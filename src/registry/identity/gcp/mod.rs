@@ -111,7 +111,7 @@ async fn documented(
             Ok((account.token(context).await?, own))
         }
         _ => Err(context.error(
-            "its Google Cloud credentials are neither of `\"type\": \"service_account\"` nor `\"external_account\"`",
+            "the `type` of its Google Cloud credentials is neither `service_account` nor `external_account`",
         )),
     }
 }
