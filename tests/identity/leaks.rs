@@ -153,21 +153,21 @@ fn each_secret_is_seen_by_those_it_is_for() {
 #[test]
 fn a_service_that_repeats_what_it_was_sent_tells_nobody() {
     for host in [AWS_STS, ECR_API, PUBLIC_API, GOOGLE_STS, IAM, ENTRA, ACR] {
-        for in_xml in [false, true] {
-            let echo = move |seen: &Seen| {
-                let message = decoded(seen).replace(['<', '>', '&'], " ");
-                let body = if in_xml {
-                    format!("<E><Error><Code>No</Code><Message>{message}</Message></Error></E>")
-                } else {
-                    json!({ "error": "no", "error_description": message }).to_string()
-                };
-                Answer { status: 403, body }
+        // Each in the form of its errors.
+        let in_xml = host == AWS_STS;
+        let echo = move |seen: &Seen| {
+            let message = decoded(seen).replace(['<', '>', '&'], " ");
+            let body = if in_xml {
+                format!("<E><Error><Code>No</Code><Message>{message}</Message></Error></E>")
+            } else {
+                json!({ "error": "no", "error_description": message }).to_string()
             };
-            let (world, told) = run(everything().host(host, echo));
-            told.expect(1);
-            assert!(told.report.contains(&format!("{host} answered 403 Forbidden: ")), "{}", told.report);
-            assert_no_leak(&world, &told, false);
-        }
+            Answer { status: 403, body }
+        };
+        let (world, told) = run(everything().host(host, echo));
+        told.expect(1);
+        assert!(told.report.contains(&format!("{host} answered 403 Forbidden: ")), "{}", told.report);
+        assert_no_leak(&world, &told, false);
     }
 }
 
@@ -189,5 +189,35 @@ fn an_answer_that_is_no_credential_tells_nothing() {
         told.expect(1);
         assert!(told.report.contains(&format!("{host} answered without ")), "{host}: {}", told.report);
         assert_no_leak(&world, &told, false);
+    }
+}
+
+/// A redirect of a service is an answer that is none: what it was sent goes nowhere else.
+#[test]
+fn no_redirect_is_followed_with_a_secret() {
+    for host in [AWS_STS, ECR_API, GOOGLE_STS, IAM, ENTRA, ACR] {
+        let world = everything().redirects(host, "http://elsewhere.example/");
+        let (world, told) = run(world.says("elsewhere.example", &"{}"));
+        told.expect(1);
+        assert!(told.report.contains(&format!("{host} answered 307 Temporary Redirect")), "{}", told.report);
+        assert_eq!(world.seen("elsewhere.example").len(), 0);
+        assert_no_leak(&world, &told, false);
+    }
+}
+
+/// Those that say to come back, or break down for a moment, are asked once more.
+#[test]
+fn a_service_that_stumbles_is_asked_again() {
+    for status in [429, 503] {
+        let stumbled = std::sync::atomic::AtomicBool::new(false);
+        let world = everything().host(ENTRA, move |_| {
+            let again = stumbled.swap(true, std::sync::atomic::Ordering::Relaxed);
+            let body = json!({ "access_token": "access-token-of-entra", "expires_in": 3599 }).to_string();
+            if again { Answer { status: 200, body } } else { Answer { status, body: String::new() } }
+        });
+        let (world, told) = run(world);
+        told.expect(0);
+        assert_eq!(world.seen(ENTRA).len(), 2);
+        assert_no_leak(&world, &told, true);
     }
 }

@@ -56,7 +56,7 @@ impl Seen {
     }
 }
 
-/// A stand-in's answer.
+/// A stand-in's answer. That of a redirect has its address in its body.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
@@ -129,6 +129,12 @@ impl World {
     pub(crate) fn says(self, name: &str, body: &impl ToString) -> Self {
         let body = body.to_string();
         self.host(name, move |_| Answer { status: 200, body: body.clone() })
+    }
+
+    /// A host that leads elsewhere, with the same method and body.
+    pub(crate) fn redirects(self, name: &str, to: &str) -> Self {
+        let to = to.to_owned();
+        self.host(name, move |_| Answer { status: 307, body: to.clone() })
     }
 
     /// A registry under this name.
@@ -283,7 +289,11 @@ async fn answer(State(hosts): State<Arc<Hosts>>, request: Request) -> Response {
         (Some(address), _) => forward(&hosts.client, address, seen).await,
         (None, Some(stand_in)) => {
             let Answer { status, body } = stand_in(&seen);
-            respond(status, HeaderMap::new(), body.into_bytes())
+            let mut headers = HeaderMap::new();
+            if status == 307 {
+                headers.insert(header::LOCATION, body.parse().expect("an address"));
+            }
+            respond(status, headers, body.into_bytes())
         }
         (None, None) => respond(502, HeaderMap::new(), Vec::new()),
     }
