@@ -157,7 +157,13 @@ impl Auth {
         }
         match scheme {
             // The same user and password would be refused again.
-            Scheme::Basic => Ok(self.is_worn_out(credential.as_ref()).await),
+            Scheme::Basic => {
+                let now = match &credential {
+                    Some(Credential::Basic { username, password }) => Some(basic(username, password)?),
+                    _ => None,
+                };
+                Ok(now.as_ref() != sent || self.is_worn_out(credential.as_ref()).await)
+            }
             Scheme::Bearer { .. } => {
                 self.forget(scopes, sent).await;
                 Ok(true)

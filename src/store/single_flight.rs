@@ -49,6 +49,11 @@ impl<V: Clone> SingleFlight<V> {
         outcome
     }
 
+    /// The answer that there is, good or not.
+    pub(crate) async fn latest(&self) -> Option<V> {
+        self.0.lock().await.answer.clone()
+    }
+
     /// Drops the answer if it is the one meant, so that the next who asks gets a new one. Says whether it was.
     pub(crate) async fn forget(&self, meant: impl Fn(&V) -> bool + Send) -> bool {
         let mut state = self.0.lock().await;

@@ -210,3 +210,12 @@ fn what_names_most_counts() {
     assert_eq!(named(2), None);
     assert_eq!(named(5), "r.example.com".parse().ok());
 }
+
+/// What the documentation shows can be used.
+#[test]
+fn the_readmes_example_is_read() {
+    let readme = include_str!("../../../README.md");
+    let begin = readme.find("\"ghcr.io\": github\n\"docker.io\"").expect("the example");
+    let text = readme[begin..].split("```").next().expect("its end");
+    assert_eq!(load_auth("auth", text).expect("a good text").rules().len(), 7);
+}

@@ -35,6 +35,9 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// A credential that is younger than this and is not taken is wrong, not worn out.
 const YOUNG: Duration = Duration::from_secs(60);
 
+/// When a new credential is asked for once more where it could not be had.
+const AGAIN: Duration = Duration::from_secs(15);
+
 /// The variable of the workflow's token where the action's input does not give it.
 const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
 
@@ -144,6 +147,7 @@ struct Held {
     credential: Credential,
     since: Instant,
     renew: Instant,
+    expires: Instant,
 }
 
 /// What a credential was given for: the rule, or none where it was found by itself, and the registry.
@@ -259,19 +263,34 @@ impl Identities {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(held.entry(purpose).or_default())
         };
+        let before = slot.latest().await;
         let ask = async {
-            let issued = match provider {
-                Provider::Gcp(gcp) => gcp::credential(gcp, context).await?,
-                Provider::Aws(aws) => aws::credential(aws, context).await?,
-                Provider::Azure(azure) => azure::credential(azure, context).await?,
-                _ => return Err(context.error("it gives no credential")),
-            };
-            context.hide(&issued.credential);
-            tracing::debug!(registry = %context.registry, lifetime = ?issued.lifetime, "a new credential");
-            Ok(issued.hold(Instant::now()))
+            let issued = self.issued(provider, context).await;
+            match (issued, before) {
+                (Ok(issued), _) => Ok(issued.hold(Instant::now())),
+                // What is still good is used for as long as nobody gives another.
+                (Err(error), Some(held)) if held.expires > Instant::now() => {
+                    tracing::warn!(registry = %context.registry, %error, "no new credential yet; the old one is used");
+                    Ok(Held { renew: Instant::now() + AGAIN, ..held })
+                }
+                (Err(error), _) => Err(error),
+            }
         };
         let held = slot.get(|held| held.renew > Instant::now(), ask).await;
         held.map(|held| held.credential).map_err(StoreError::exhausted)
+    }
+
+    /// What a provider gives for a time.
+    async fn issued(&self, provider: &Provider, context: &Context<'_>) -> Result<Issued, StoreError> {
+        let issued = match provider {
+            Provider::Gcp(gcp) => gcp::credential(gcp, context).await?,
+            Provider::Aws(aws) => aws::credential(aws, context).await?,
+            Provider::Azure(azure) => azure::credential(azure, context).await?,
+            _ => return Err(context.error("it gives no credential")),
+        };
+        context.hide(&issued.credential);
+        tracing::debug!(registry = %context.registry, lifetime = ?issued.lifetime, "a new credential");
+        Ok(issued)
     }
 }
 
@@ -281,7 +300,7 @@ impl Issued {
     fn hold(self, now: Instant) -> Held {
         let lifetime = self.lifetime.min(LONGEST_LIFETIME);
         let used = lifetime.saturating_sub(LONGEST_MARGIN).max(lifetime / 4 * 3);
-        Held { credential: self.credential, since: now, renew: now + used }
+        Held { credential: self.credential, since: now, renew: now + used, expires: now + lifetime }
     }
 }
 

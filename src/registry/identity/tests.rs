@@ -1,6 +1,6 @@
 //! How often providers are asked, and until when what they gave is used.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use axum::Router;
@@ -15,16 +15,21 @@ use crate::registry::{Registries, Settings};
 /// ECR's API, which gives passwords by their number, each for so long, after some time to think.
 struct Ecr {
     asked: Arc<AtomicUsize>,
+    is_down: Arc<AtomicBool>,
     url: Url,
 }
 
 impl Ecr {
     async fn start(lifetime: Duration) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
+        let is_down = Arc::new(AtomicBool::new(false));
+        let (count, down) = (Arc::clone(&asked), Arc::clone(&is_down));
         let answer = move || {
-            let count = Arc::clone(&count);
+            let (count, down) = (Arc::clone(&count), Arc::clone(&down));
             async move {
+                if down.load(Ordering::Relaxed) {
+                    return Err(http::StatusCode::FORBIDDEN);
+                }
                 let number = count.fetch_add(1, Ordering::Relaxed) + 1;
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 let expires = SystemTime::now() + lifetime;
@@ -34,14 +39,14 @@ impl Ecr {
                     base64::engine::general_purpose::STANDARD.encode(format!("AWS:password-{number}"))
                 };
                 let data = json!({ "authorizationToken": token, "expiresAt": seconds });
-                json!({ "authorizationData": [data] }).to_string()
+                Ok(json!({ "authorizationData": [data] }).to_string())
             }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let router = Router::new().route("/", post(answer));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { asked, url: Url::parse(&url).expect("a URL") }
+        Self { asked, is_down, url: Url::parse(&url).expect("a URL") }
     }
 
     fn asked(&self) -> usize {
@@ -85,7 +90,7 @@ async fn password(identities: &Identities, registry: &str) -> String {
 
 #[tokio::test]
 async fn many_who_wait_get_one_credential_and_a_new_one_before_it_expires() {
-    let ecr = Ecr::start(Duration::from_secs(2)).await;
+    let ecr = Ecr::start(Duration::from_secs(4)).await;
     let hidden = Arc::default();
     let identities = identities(&ecr, &hidden);
     let all = || futures::future::join_all((0..50).map(|_| password(&identities, REGISTRY)));
@@ -93,10 +98,37 @@ async fn many_who_wait_get_one_credential_and_a_new_one_before_it_expires() {
     assert!(all().await.iter().all(|found| found == "AWS:password-1"));
     assert_eq!(ecr.asked(), 1);
     // A quarter of its life is left.
-    tokio::time::sleep(Duration::from_millis(1600)).await;
+    tokio::time::sleep(Duration::from_millis(3100)).await;
     assert!(all().await.iter().all(|found| found == "AWS:password-2"));
     assert_eq!(ecr.asked(), 2);
     assert_eq!(*hidden.lock().expect("the secrets"), ["password-1", "password-2"]);
+}
+
+/// Puts a credential in the place of the one that there is.
+async fn replace(identities: &Identities, held: Held) {
+    let purpose = (Some(0), REGISTRY.parse().expect("a registry"));
+    let slot = Arc::clone(&identities.held.lock().expect("credentials")[&purpose]);
+    slot.forget(|_| true).await;
+    slot.get(|_| true, async { Ok(held) }).await.expect("a credential");
+}
+
+fn first() -> Credential {
+    Credential::Basic { username: "AWS".into(), password: Secret::new("password-1") }
+}
+
+#[tokio::test]
+async fn what_is_still_good_is_used_while_nobody_gives_another() {
+    let ecr = Ecr::start(Duration::from_secs(600)).await;
+    let identities = identities(&ecr, &Arc::default());
+    assert_eq!(password(&identities, REGISTRY).await, "AWS:password-1");
+    ecr.is_down.store(true, Ordering::Relaxed);
+    let now = Instant::now();
+    let held = |expires| Held { credential: first(), since: now, renew: now, expires };
+    replace(&identities, held(now + YOUNG)).await;
+    assert_eq!(password(&identities, REGISTRY).await, "AWS:password-1");
+    replace(&identities, held(now)).await;
+    let refused = password(&identities, REGISTRY).await;
+    assert!(refused.contains("answered 403 Forbidden"), "{refused}");
 }
 
 #[tokio::test]
@@ -118,14 +150,11 @@ async fn one_that_wore_out_is_replaced_and_a_young_one_is_not() {
     let identities = identities(&ecr, &Arc::default());
     let registry: Registry = REGISTRY.parse().expect("a registry");
     assert_eq!(password(&identities, REGISTRY).await, "AWS:password-1");
-    let sent = Credential::Basic { username: "AWS".into(), password: Secret::new("password-1") };
-    assert!(!identities.refused(&registry, &sent).await);
-    let slot = Arc::clone(&identities.held.lock().expect("credentials")[&(Some(0), registry.clone())]);
-    slot.forget(|_| true).await;
+    assert!(!identities.refused(&registry, &first()).await);
     let old = Instant::now().checked_sub(YOUNG * 2).expect("a machine that runs for some minutes");
-    let held = Held { credential: sent.clone(), since: old, renew: Instant::now() + YOUNG };
-    slot.get(|_| true, async { Ok(held) }).await.expect("a credential");
-    assert!(identities.refused(&registry, &sent).await);
+    let soon = Instant::now() + YOUNG;
+    replace(&identities, Held { credential: first(), since: old, renew: soon, expires: soon }).await;
+    assert!(identities.refused(&registry, &first()).await);
     assert_eq!(password(&identities, REGISTRY).await, "AWS:password-2");
 }
 
