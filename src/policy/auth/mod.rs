@@ -145,12 +145,22 @@ fn parse_pattern(text: &str) -> Result<(String, SourcePattern), String> {
     Ok((registry, pattern))
 }
 
-/// Whether the stars of a registry's pattern stand below a domain that one owner registered.
+/// Whether the stars of a registry's pattern, if there are any, stand below a domain that one owner registered.
 fn is_in_a_domain(registry: &str) -> bool {
+    let Some((_, after)) = registry.rsplit_once('*') else { return true };
+    // Neither addresses nor ports have an owner.
+    let is_name =
+        !registry.starts_with('[') && after.split('.').next_back().is_some_and(|end| !is_number(end));
     let host = registry.split(':').next().unwrap_or_default();
-    let Some((_, after)) = host.rsplit_once('*') else { return true };
+    let after = after.split(':').next().unwrap_or_default();
     let sample = host.replace('*', "x");
-    psl::domain_str(&sample).is_some_and(|domain| after.ends_with(&format!(".{domain}")))
+    is_name
+        && host.contains('*')
+        && psl::domain_str(&sample).is_some_and(|domain| after.ends_with(&format!(".{domain}")))
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl Auth {

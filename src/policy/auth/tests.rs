@@ -158,11 +158,25 @@ fn a_password_goes_to_registries_that_the_operator_named() {
     let basic = |pattern: &str| {
         said(&format!("\"{pattern}\": {{provider: basic, username: a, passwordVariable: B}}")).join("\n")
     };
-    for good in ["r.example.com", "*.example.com", "a-*.example.com/team/**", "localhost:5000", "r.example:*"]
+    for good in
+        ["r.example.com", "*.example.com", "a-*.example.com:5000/team/**", "localhost:5000", "[::1]:5000"]
     {
         assert_eq!(basic(good), "", "{good}");
     }
-    for bad in ["**", "*.com", "*/team/app", "*.co.uk", "*.github.io", "*example.com", "r.*", "*:5000"] {
+    for bad in [
+        "**",
+        "*.com",
+        "*/team/app",
+        "*.co.uk",
+        "*.github.io",
+        "*example.com",
+        "r.*",
+        "*:5000",
+        "r.example.com:*",
+        "10.*.0.1",
+        "10.0.0.*:5000",
+        "[2001:*::1]:5000",
+    ] {
         let said = basic(bad);
         assert!(
             said.contains("who lists images would decide") || said.contains("not usable"),
