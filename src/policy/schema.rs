@@ -152,6 +152,47 @@ mod tests {
         ] {
             check("registries", &value, good);
         }
+        let check_provider = |provider: &Value, good: bool| {
+            check("auth", &json!({ "docker.io": provider }), good);
+        };
+        for good in ["docker", "anonymous", "dockerhub", "github", "gcp", "aws", "azure"] {
+            check_provider(&json!(good), true);
+            check_provider(&json!({ "provider": good }), true);
+            check_provider(&json!({ "provider": good, "unknown": "x" }), false);
+        }
+        let account = "a-b@c.iam.gserviceaccount.com";
+        let pool = "projects/1/locations/global/workloadIdentityPools/p/providers/q";
+        for (provider, good) in [
+            (json!("basic"), false),
+            (json!("other"), false),
+            (json!([]), false),
+            (json!({}), false),
+            (json!({ "provider": "basic", "username": "a", "passwordVariable": "B" }), true),
+            (json!({ "provider": "basic", "username": "a:b", "passwordVariable": "B" }), false),
+            (json!({ "provider": "basic", "usernameVariable": "A", "passwordStdin": true }), true),
+            (json!({ "provider": "basic", "usernameVariable": "A", "passwordStdin": false }), false),
+            (json!({ "provider": "basic", "username": "a" }), false),
+            (json!({ "provider": "basic", "passwordVariable": "B" }), false),
+            (json!({ "provider": "basic", "username": "a", "passwordVariable": "b" }), false),
+            (json!({ "provider": "dockerhub", "username": "a", "tokenVariable": "B" }), true),
+            (json!({ "provider": "dockerhub", "username": "a", "usernameVariable": "B" }), false),
+            (json!({ "provider": "github", "tokenVariable": "1A" }), false),
+            (json!({ "provider": "gcp", "credentialsFile": "k.json", "serviceAccount": account }), true),
+            (json!({ "provider": "gcp", "credentialsFile": "k.json", "credentialsVariable": "K" }), false),
+            (json!({ "provider": "gcp", "workloadIdentityProvider": pool }), true),
+            (json!({ "provider": "gcp", "workloadIdentityProvider": "q" }), false),
+            (json!({ "provider": "gcp", "serviceAccount": "a@example.com" }), false),
+            (json!({ "provider": "aws", "role": "arn:aws-cn:iam::123456789012:role/m" }), true),
+            (json!({ "provider": "aws", "role": "arn:aws:iam::1:role/m" }), false),
+            (json!({ "provider": "aws", "region": "eu west" }), false),
+            (json!({ "provider": "aws", "sessionName": "a" }), false),
+            (json!({ "provider": "azure", "clientId": "0-a", "tenantId": "example.com" }), true),
+            (json!({ "provider": "azure", "tenantId": "a/b" }), false),
+        ] {
+            check_provider(&provider, good);
+        }
+        check("auth", &json!({}), false);
+        check("auth", &json!({ "a@b.io": "docker" }), false);
         check("signatures", &json!("require"), false);
         check("allowedSources", &json!([]), false);
         check("mutableTags", &json!([]), false);

@@ -49,12 +49,15 @@ impl<V: Clone> SingleFlight<V> {
         outcome
     }
 
-    /// Drops the answer if it is the one meant, so that the next who asks gets a new one.
-    pub(crate) async fn forget(&self, meant: impl Fn(&V) -> bool + Send) {
+    /// The answer that there is, good or not.
+    pub(crate) async fn latest(&self) -> Option<V> {
+        self.0.lock().await.answer.clone()
+    }
+
+    /// Drops the answer if it is the one meant, so that the next who asks gets a new one. Says whether it was.
+    pub(crate) async fn forget(&self, meant: impl Fn(&V) -> bool + Send) -> bool {
         let mut state = self.0.lock().await;
-        if state.answer.as_ref().is_some_and(meant) {
-            state.answer = None;
-        }
+        state.answer.take_if(|answer| meant(answer)).is_some()
     }
 }
 
