@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 24] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),

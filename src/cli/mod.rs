@@ -128,6 +128,10 @@ pub struct RunOptions {
     /// What a tag that has other content at the target means; nothing is overwritten either way
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub on_tag_conflict: OnTagConflict,
+    /// Create repositories that are not there at Amazon ECR, where a push does not
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    pub create_repositories: bool,
     /// Requests at a time to each registry, on each side, 1 to 256
     #[arg(long, value_name = "NUMBER", default_value = "16",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]

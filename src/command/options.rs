@@ -104,6 +104,7 @@ pub(super) fn assemble(
     Ok(Job {
         settings: Settings {
             stated,
+            create_repositories: options.create_repositories,
             login: login(options.credentials.auth.as_ref(), &policy, surroundings)?,
             concurrency: options.concurrency,
             deadline: Instant::now().checked_add(options.timeout),

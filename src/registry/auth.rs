@@ -113,6 +113,14 @@ impl Auth {
         }
     }
 
+    /// Creates a repository, with the credentials of the cloud that the registry is of.
+    pub(super) async fn create_repository(&self, repository: &Repository) -> Result<(), StoreError> {
+        match &self.identities {
+            Some(identities) => identities.create_repository(&self.registry, repository).await,
+            None => Err(self.error("nobody is known there who could create a repository".to_owned())),
+        }
+    }
+
     async fn credential(&self, scopes: &[Scope]) -> Result<Option<Credential>, StoreError> {
         if self.fixed.is_some() {
             return Ok(self.fixed.clone());

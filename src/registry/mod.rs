@@ -8,6 +8,7 @@ mod answer;
 mod auth;
 mod blob;
 mod client;
+mod creation;
 mod credentials;
 mod error;
 pub mod examination;
@@ -41,6 +42,7 @@ pub use retry::{Patience, RetryPolicy};
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::{Client, Way};
+use creation::Creations;
 use identity::{Identities, Services, Side};
 use knowledge::Knowledge;
 use quirks::Overrides;
@@ -75,6 +77,8 @@ pub struct Settings {
     pub reach: Reach,
     /// Whether sources are asked without the credentials that there may be for them.
     pub anonymous_sources: bool,
+    /// Whether repositories are created at a target that has none of that name, where that is known how: at ECR.
+    pub create_repositories: bool,
     /// What the operator states of registries, by their names in lists and prefixes.
     pub stated: HashMap<Registry, Overrides>,
     /// How to log in where; what it does not say is left to the docker configuration.
@@ -95,6 +99,7 @@ impl fmt::Debug for Settings {
             .field("deadline", &self.deadline)
             .field("reach", &self.reach)
             .field("anonymous_sources", &self.anonymous_sources)
+            .field("create_repositories", &self.create_repositories)
             .field("stated", &self.stated)
             .field("login", &self.login)
             .finish()
@@ -114,6 +119,7 @@ impl Default for Settings {
             deadline: None,
             reach: Reach::Anywhere,
             anonymous_sources: false,
+            create_repositories: false,
             stated: HashMap::new(),
             login: Login::default(),
         }
@@ -240,6 +246,7 @@ impl Registries {
             probing: tokio::sync::Mutex::default(),
             probes: Mutex::default(),
             turns: Mutex::default(),
+            creations: Creations::new(self.settings.create_repositories),
             access: PhantomData,
         }
     }
@@ -356,6 +363,8 @@ pub struct Remote<A> {
     probes: Mutex<HashMap<Repository, Turn>>,
     /// One turn a subject: its referrers are pushed one after the other.
     turns: Mutex<HashMap<(Repository, Digest), Turn>>,
+    /// Repositories that did not exist.
+    creations: Creations,
     access: PhantomData<A>,
 }
 

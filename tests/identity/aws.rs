@@ -11,14 +11,14 @@ use serde_json::json;
 use crate::world::{Answer, Seen, World};
 use crate::{basic, mirror, pairs};
 
-const REGISTRY: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
-const API: &str = "api.ecr.eu-central-1.amazonaws.com";
+pub(crate) const REGISTRY: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
+pub(crate) const API: &str = "api.ecr.eu-central-1.amazonaws.com";
 const STS: &str = "sts.eu-central-1.amazonaws.com";
 const ROLE: &str = "arn:aws:iam::123456789012:role/mirror";
-const PASSWORD: &str = "the-password-that-ecr-gives";
+pub(crate) const PASSWORD: &str = "the-password-that-ecr-gives";
 
 /// The answer of `GetAuthorizationToken` at a private registry.
-fn authorization() -> serde_json::Value {
+pub(crate) fn authorization() -> serde_json::Value {
     let token = BASE64.encode(format!("AWS:{PASSWORD}"));
     json!({ "authorizationData": [{
         "authorizationToken": token,
@@ -49,7 +49,7 @@ fn sha256(bytes: &[u8]) -> String {
 /// Asserts a request's signature, made once more from "Create a signed AWS API request": canonical request, string to
 /// sign, derived key, signature.
 #[track_caller]
-fn assert_signed(seen: &Seen, id: &str, secret: &str, region: &str, service: &str) {
+pub(crate) fn assert_signed(seen: &Seen, id: &str, secret: &str, region: &str, service: &str) {
     let time = seen.header("x-amz-date");
     assert!(time.len() == 16 && time.as_bytes()[8] == b'T' && time.ends_with('Z'), "{time}");
     let date = &time[..8];

@@ -8,6 +8,7 @@ mod support;
 mod aws;
 mod azure;
 mod choice;
+mod creation;
 mod gcp;
 mod leaks;
 mod passwords;

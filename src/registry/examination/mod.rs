@@ -264,12 +264,11 @@ async fn find_credential(
     host: &Registry,
 ) -> Option<Option<Credential>> {
     const NAME: &str = "credentials";
-    let found = match &subject.given {
-        Some(given) => Ok(Some(given.clone())),
-        None => {
-            let side = if subject.is_target { Side::Target } else { Side::Source };
-            registries.identities.locate(side, host, subject.repository.as_ref()).await
-        }
+    let found = if let Some(given) = &subject.given {
+        Ok(Some(given.clone()))
+    } else {
+        let side = if subject.is_target { Side::Target } else { Side::Source };
+        registries.identities.locate(side, host, subject.repository.as_ref()).await
     };
     match found {
         Ok(Some((credential, origin))) => {

@@ -241,6 +241,31 @@ impl Identities {
         dropped
     }
 
+    /// Creates a repository at a registry where a push does not: Amazon ECR. Who may do that is who logs in there, by
+    /// the operator's choice or by the environment.
+    pub(super) async fn create_repository(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+    ) -> Result<(), StoreError> {
+        let name = format!("{registry}/{repository}");
+        let rule = self.login.rules.iter().find(|rule| (rule.matches)(&name));
+        let chosen = rule.and_then(|rule| match &rule.provider {
+            Provider::Aws(aws) => Some((aws.clone(), rule)),
+            _ => None,
+        });
+        let context = Context {
+            services: &self.services,
+            login: &self.login,
+            registry,
+            is_named: chosen.as_ref().is_some_and(|(_, rule)| rule.registry.as_ref() == Some(registry)),
+            stated: chosen.as_ref().map_or("--create-repositories", |(_, rule)| &rule.stated),
+        };
+        let aws = chosen.as_ref().map(|(aws, _)| aws.clone()).unwrap_or_default();
+        let created = aws::create_repository(&aws, repository, &context).await;
+        created.map_err(|error| StoreError { operation: "create the repository", reference: name, ..error })
+    }
+
     async fn configured(
         &self,
         registry: &Registry,

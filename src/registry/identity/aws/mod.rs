@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 
@@ -17,7 +18,7 @@ use super::Issued;
 use super::context::Context;
 use super::oidc::{self, workflow_identity};
 use crate::login::Aws;
-use crate::oci::Registry;
+use crate::oci::{Registry, Repository};
 use crate::registry::client::Body;
 use crate::registry::credentials::Credential;
 use crate::secret::Secret;
@@ -183,13 +184,52 @@ async fn authorization_token(
     keys: &Keys,
     context: &Context<'_>,
 ) -> Result<Authorization, StoreError> {
-    const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
-    const BODY: &str = "{}";
-    let (service, target) = if place.is_public {
-        ("ecr-public", "SpencerFrontendService.GetAuthorizationToken")
-    } else {
-        ("ecr", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")
+    let body = ask(place, keys, "GetAuthorizationToken", "{}".to_owned(), context).await?;
+    let answer: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+    // The public registry gives one, a private one has a list with one for each registry asked for.
+    let first = answer.as_ref().and_then(|answer| {
+        let data = answer.get("authorizationData")?;
+        Authorization::deserialize(data.get(0).unwrap_or(data)).ok()
+    });
+    first.ok_or_else(|| context.error(format!("{} answered without an authorization token", place.api)))
+}
+
+/// Creates a repository with the settings that the account has for new ones (ECR API, `CreateRepository`). One that
+/// somebody else created meanwhile is as good.
+pub(super) async fn create_repository(
+    aws: &Aws,
+    repository: &Repository,
+    context: &Context<'_>,
+) -> Result<(), StoreError> {
+    let place = Place::of(aws, context)?;
+    let keys = keys(aws, &place, context).await?;
+    // A public name begins with the alias of its registry, which is no part of the repository's name.
+    let name = match repository.as_str().split_once('/') {
+        Some((_, below)) if place.is_public => below,
+        _ => repository.as_str(),
     };
+    let body = serde_json::json!({ "repositoryName": name }).to_string();
+    match ask(&place, &keys, "CreateRepository", body, context).await {
+        Err(error) if error.message.contains("RepositoryAlreadyExistsException") => Ok(()),
+        answered => answered.map(drop::<Bytes>),
+    }
+}
+
+/// A request to ECR's API, signed.
+async fn ask(
+    place: &Place,
+    keys: &Keys,
+    action: &str,
+    body: String,
+    context: &Context<'_>,
+) -> Result<Bytes, StoreError> {
+    const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+    let (service, prefix) = if place.is_public {
+        ("ecr-public", "SpencerFrontendService")
+    } else {
+        ("ecr", "AmazonEC2ContainerRegistry_V20150921")
+    };
+    let target = format!("{prefix}.{action}");
     let mut url = context.services.address(&place.api, context)?;
     if url.path().is_empty() {
         url.set_path("/");
@@ -198,15 +238,13 @@ async fn authorization_token(
         url: url.as_str(),
         region: &place.region,
         service,
-        headers: &[("content-type", CONTENT_TYPE), ("x-amz-target", target)],
-        body: BODY,
+        headers: &[("content-type", CONTENT_TYPE), ("x-amz-target", &target)],
+        body: &body,
         time: SystemTime::now(),
     };
     let headers = sign(&signed, keys).ok_or_else(|| context.error("its request cannot be signed"))?;
-    let body = Body::Bytes(CONTENT_TYPE.to_owned(), BODY.into());
-    let mut call = context.call(Method::POST, url, body);
-    call.headers.insert("x-amz-target", HeaderValue::from_static(target));
-    for (name, value) in headers {
+    let mut call = context.call(Method::POST, url, Body::Bytes(CONTENT_TYPE.to_owned(), body.into()));
+    for (name, value) in headers.into_iter().chain([("x-amz-target".to_owned(), target)]) {
         let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
             return Err(context.error("AWS's credentials have characters that a request cannot carry"));
         };
@@ -215,12 +253,5 @@ async fn authorization_token(
     }
     call.secrets.add(&keys.secret);
     keys.session.iter().for_each(|session| call.secrets.add(session));
-    let body = context.services.send(&call, &place.api, context).await?;
-    let answer: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-    // The public registry gives one, a private one has a list with one for each registry asked for.
-    let first = answer.as_ref().and_then(|answer| {
-        let data = answer.get("authorizationData")?;
-        Authorization::deserialize(data.get(0).unwrap_or(data)).ok()
-    });
-    first.ok_or_else(|| context.error(format!("{} answered without an authorization token", place.api)))
+    context.services.send(&call, &place.api, context).await
 }
