@@ -91,8 +91,6 @@ fn a_token_service_at_a_private_address_is_not_asked() {
         anonymous_pull: true,
         uses: None,
         realm: Some(format!("{}/token", thief.url().replace("127.0.0.1", "localhost"))),
-        pull_only: false,
-        readable: false,
     };
     let target = TestRegistry::builder().auth(Auth::Bearer(bearer)).start();
     let story = guarded(TestRegistry::start(), target).lists("team/app:1");

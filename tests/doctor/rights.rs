@@ -2,20 +2,17 @@
 
 use http::Method;
 
-use crate::support::auth::{Auth, Bearer};
+use crate::support::auth::{Auth, Bearer, Tokens};
 use crate::support::content::{put_image, put_image_for, put_index};
 use crate::support::fault::Fault;
 use crate::support::registry::TestRegistry;
 use crate::{PASSWORD, Patient, USER, assert_only_asked};
 
-fn bearer(pull_only: bool, readable: bool) -> Auth {
-    let Auth::Bearer(bearer) = Auth::bearer(USER, PASSWORD) else { unreachable!() };
-    Auth::Bearer(Bearer { pull_only, readable, anonymous_pull: false, ..bearer })
-}
-
 /// A registry with `team/app:1`, and whoever is known there.
-fn with_image(auth: Auth) -> (TestRegistry, Patient) {
-    let registry = TestRegistry::builder().auth(auth).start();
+fn with_image(tokens: Tokens) -> (TestRegistry, Patient) {
+    let Auth::Bearer(bearer) = Auth::bearer(USER, PASSWORD) else { unreachable!() };
+    let auth = Auth::Bearer(Bearer { anonymous_pull: false, ..bearer });
+    let registry = TestRegistry::builder().auth(auth).tokens(tokens).start();
     put_image(&registry.memory, "team/app", Some("1"), &[b"layer"]);
     let patient = Patient::new().knows(&registry.host(), PASSWORD);
     (registry, patient)
@@ -23,7 +20,7 @@ fn with_image(auth: Auth) -> (TestRegistry, Patient) {
 
 #[test]
 fn a_token_that_can_be_read_tells_without_a_try() {
-    let (registry, patient) = with_image(bearer(true, true));
+    let (registry, patient) = with_image(Tokens { pull_only: true, readable: true });
     let found = patient.examined(&[&registry.host(), "team/app"]);
     found
         .expect("pull", "ok", "the tag `1` can be read")
@@ -32,7 +29,7 @@ fn a_token_that_can_be_read_tells_without_a_try() {
         .ends_with(0);
     assert_only_asked(&registry);
 
-    let (registry, patient) = with_image(bearer(false, true));
+    let (registry, patient) = with_image(Tokens { pull_only: false, readable: true });
     let found = patient.examined(&[&registry.host(), "team/app"]);
     found
         .expect("push", "ok", "the token has the right to push")
@@ -43,7 +40,7 @@ fn a_token_that_can_be_read_tells_without_a_try() {
 
 #[test]
 fn an_opaque_token_tells_nothing_without_a_try() {
-    let (registry, patient) = with_image(bearer(true, false));
+    let (registry, patient) = with_image(Tokens { pull_only: true, readable: false });
     let host = registry.host();
     let found = patient.examined(&[&host, "team/app"]);
     let advice =
@@ -62,7 +59,7 @@ fn an_opaque_token_tells_nothing_without_a_try() {
 /// With --write uploads begin and end, and the registry holds what it held before.
 #[test]
 fn a_try_leaves_nothing() {
-    let (registry, patient) = with_image(bearer(false, false));
+    let (registry, patient) = with_image(Tokens::default());
     let child = put_image_for(&registry.memory, "team/index", None, "linux/amd64", &[b"amd64"]);
     put_index(&registry.memory, "team/index", Some("1"), &[(&child, "linux/amd64")]);
     let before = registry.tags();

@@ -162,8 +162,6 @@ fn with_realm(realm: &str) -> TestRegistry {
         anonymous_pull: true,
         uses: None,
         realm: Some(realm.to_owned()),
-        pull_only: false,
-        readable: false,
     };
     TestRegistry::builder().auth(Auth::Bearer(bearer)).start()
 }

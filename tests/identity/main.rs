@@ -41,8 +41,6 @@ fn bearer(name: &str, user: &str, password: &str) -> TestRegistry {
         anonymous_pull: false,
         uses: None,
         realm: Some(format!("http://{name}/token")),
-        pull_only: false,
-        readable: false,
     }))
 }
 

@@ -38,9 +38,14 @@ pub(crate) struct Bearer {
     pub(crate) uses: Option<usize>,
     /// The realm of the challenge, where it is not this registry's own `/token`.
     pub(crate) realm: Option<String>,
+}
+
+/// What the tokens of a token service are like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tokens {
     /// Whether the user, too, gets tokens to pull only.
     pub(crate) pull_only: bool,
-    /// Whether tokens state their rights, as those of Docker's specification do; else they are opaque.
+    /// Whether they state their rights, as those of Docker's specification do; else they are opaque.
     pub(crate) readable: bool,
 }
 
@@ -58,8 +63,6 @@ impl Auth {
             anonymous_pull: true,
             uses: None,
             realm: None,
-            pull_only: false,
-            readable: false,
         })
     }
 }
@@ -94,14 +97,15 @@ struct Token {
 pub(crate) struct Guard {
     auth: Auth,
     own_realm: String,
+    style: Tokens,
     tokens: Mutex<HashMap<String, Token>>,
     requests: Mutex<Vec<TokenRequest>>,
 }
 
 impl Guard {
-    pub(crate) fn new(auth: Auth, url: &str) -> Self {
+    pub(crate) fn new(auth: Auth, style: Tokens, url: &str) -> Self {
         let own_realm = format!("{url}/token");
-        Self { auth, own_realm, tokens: Mutex::default(), requests: Mutex::default() }
+        Self { auth, own_realm, style, tokens: Mutex::default(), requests: Mutex::default() }
     }
 
     /// The requests to the token service so far.
@@ -181,12 +185,12 @@ impl Guard {
             return answer(status, r#"{"errors":[{"code":"UNAUTHORIZED","message":"no"}]}"#);
         }
         let mut grants = parse_scopes(&scopes);
-        if !known || bearer.pull_only {
+        if !known || self.style.pull_only {
             grants.retain(|(_, action)| action == "pull");
         }
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let number = tokens.len() + 1;
-        let token = if bearer.readable { readable(number, &grants) } else { format!("token-{number}") };
+        let token = if self.style.readable { readable(number, &grants) } else { format!("token-{number}") };
         tokens.insert(token.clone(), Token { grants, left: bearer.uses });
         let body = serde_json::json!({ "token": token, "access_token": token, "expires_in": 300 });
         answer(StatusCode::OK, &body.to_string())

@@ -18,7 +18,7 @@ use image_syncer::oci::{Descriptor, Digest, MediaType, RawManifest};
 use image_syncer::serve::{self, Backend, Behaviour, Memory};
 use tokio::sync::oneshot;
 
-use super::auth::{Auth, Guard, TokenRequest};
+use super::auth::{Auth, Guard, TokenRequest, Tokens};
 use super::content::{reference, repository};
 use super::fault::{self, Fault};
 
@@ -77,6 +77,7 @@ impl Shared {
 pub(crate) struct Builder {
     behaviour: Behaviour,
     auth: Option<Auth>,
+    tokens: Tokens,
     backend: Option<Arc<dyn Backend>>,
     memory: Memory,
 }
@@ -106,6 +107,12 @@ impl Builder {
         self
     }
 
+    /// What the tokens of its token service are like.
+    pub(crate) fn tokens(mut self, tokens: Tokens) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
     /// Another store than the one in memory. The readers of [`TestRegistry`] do not see into it.
     pub(crate) fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
         self.backend = Some(backend);
@@ -124,7 +131,7 @@ impl Builder {
         listener.set_nonblocking(true).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let url = format!("http://{address}");
-        let guard = self.auth.map(|auth| Guard::new(auth, &url));
+        let guard = self.auth.map(|auth| Guard::new(auth, self.tokens, &url));
         let shared = Arc::new(Shared { guard, ..Shared::default() });
         let backend = self.backend.unwrap_or_else(|| Arc::new(self.memory.clone()));
         let router = wrapped(serve::router_with(backend, self.behaviour), Arc::clone(&shared));
