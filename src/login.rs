@@ -66,7 +66,7 @@ pub struct Gcp {
 pub enum GcpCredentials {
     /// The file that `GOOGLE_APPLICATION_CREDENTIALS` names.
     Environment,
-    /// A file with a service account's key, or an `external_account` configuration.
+    /// A file with a service account's key, an `external_account` configuration, or a person's `authorized_user` file.
     File(PathBuf),
     /// A variable that holds such a document.
     Variable(String),

@@ -205,6 +205,30 @@ fn an_external_account_reads_its_token_from_a_file() {
     assert_eq!(form[5], ("subject_token".to_owned(), "the-files-token".to_owned()));
 }
 
+/// As `gcloud auth application-default login` leaves it on somebody's machine.
+#[test]
+fn a_person_has_a_refresh_token() {
+    let world = takes("a-persons-token").says(OAUTH, &token("a-persons-token"));
+    let document = json!({
+        "type": "authorized_user",
+        "client_id": "1-a.apps.googleusercontent.com",
+        "client_secret": "the-clients-secret",
+        "refresh_token": "1//the-refresh-token",
+    });
+    let path = world.file("user.json", &document.to_string()).display().to_string();
+    let (world, told) = mirror(world.variable("GOOGLE_APPLICATION_CREDENTIALS", &path), REGISTRY, "");
+    told.expect(0);
+    let seen = world.only(OAUTH);
+    assert_eq!(seen.line(), "POST /token");
+    let expected = pairs(&[
+        ("grant_type", "refresh_token"),
+        ("client_id", "1-a.apps.googleusercontent.com"),
+        ("client_secret", "the-clients-secret"),
+        ("refresh_token", "1//the-refresh-token"),
+    ]);
+    assert_eq!(seen.form(), expected);
+}
+
 #[test]
 fn an_external_account_sends_its_token_to_google_only() {
     for (change, says) in [
@@ -225,7 +249,10 @@ fn an_external_account_sends_its_token_to_google_only() {
             "neither a `file`",
         ),
         (json!({ "universe_domain": "evil.example" }), "another universe"),
-        (json!({ "type": "authorized_user" }), "is neither `service_account` nor `external_account`"),
+        (
+            json!({ "type": "gdch_service_account" }),
+            "is none of `service_account`, `external_account` and `authorized_user`",
+        ),
     ] {
         let world = takes("federated").says(STS, &token("federated"));
         let token = world.file("token", "the-files-token").display().to_string();

@@ -304,20 +304,16 @@ impl Identities {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(held.entry(purpose).or_default())
         };
-        let before = slot.latest().await;
-        let ask = async {
-            let issued = self.issued(provider, context).await;
-            match (issued, before) {
-                (Ok(issued), _) => Ok(issued.hold(Instant::now())),
-                // What is still good is used for as long as nobody gives another.
-                (Err(error), Some(held)) if held.expires > Instant::now() => {
-                    tracing::warn!(registry = %context.registry, %error, "no new credential yet; the old one is used");
-                    Ok(Held { renew: Instant::now() + AGAIN, ..held })
-                }
-                (Err(error), _) => Err(error),
+        let ask = async { Ok(self.issued(provider, context).await?.hold(Instant::now())) };
+        let keep = |held: Held, error: StoreError| {
+            if held.expires <= Instant::now() {
+                return Err(error);
             }
+            // What is still good is used for as long as nobody gives another.
+            tracing::warn!(registry = %context.registry, %error, "no new credential yet; the old one is used");
+            Ok(Held { renew: Instant::now() + AGAIN, ..held })
         };
-        let held = slot.get(|held| held.renew > Instant::now(), ask).await;
+        let held = slot.get_or_keep(|held| held.renew > Instant::now(), ask, keep).await;
         held.map(|held| held.credential).map_err(StoreError::exhausted)
     }
 

@@ -27,11 +27,11 @@ impl Ecr {
         let answer = move || {
             let (count, down) = (Arc::clone(&count), Arc::clone(&down));
             async move {
+                let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+                tokio::time::sleep(Duration::from_millis(50)).await;
                 if down.load(Ordering::Relaxed) {
                     return Err(http::StatusCode::FORBIDDEN);
                 }
-                let number = count.fetch_add(1, Ordering::Relaxed) + 1;
-                tokio::time::sleep(Duration::from_millis(50)).await;
                 let expires = SystemTime::now() + lifetime;
                 let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).expect("a time").as_secs_f64();
                 let token = {
@@ -102,6 +102,16 @@ async fn many_who_wait_get_one_credential_and_a_new_one_before_it_expires() {
     assert!(all().await.iter().all(|found| found == "AWS:password-2"));
     assert_eq!(ecr.asked(), 2);
     assert_eq!(*hidden.lock().expect("the secrets"), ["password-1", "password-2"]);
+}
+
+#[tokio::test]
+async fn many_who_wait_get_one_refusal() {
+    let ecr = Ecr::start(Duration::from_secs(600)).await;
+    let identities = identities(&ecr, &Arc::default());
+    ecr.is_down.store(true, Ordering::Relaxed);
+    let all = futures::future::join_all((0..50).map(|_| password(&identities, REGISTRY))).await;
+    assert!(all.iter().all(|found| found.contains("answered 403 Forbidden")));
+    assert_eq!(ecr.asked(), 1);
 }
 
 /// Puts a credential in the place of the one that there is.

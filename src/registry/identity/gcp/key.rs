@@ -12,14 +12,11 @@ use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{AccessToken, Answer, SCOPE};
+use super::{AccessToken, Answer, OAUTH, OAUTH_PATH, SCOPE};
 use crate::registry::identity::context::Context;
 use crate::registry::identity::service::{Content, Errand};
 use crate::secret::Secret;
 use crate::store::StoreError;
-
-const HOST: &str = "oauth2.googleapis.com";
-const PATH: &str = "/token";
 
 /// Whom the statement is for: the token endpoint by its name, wherever it is reached.
 const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
@@ -46,8 +43,8 @@ impl Key {
             ("assertion", assertion.expose()),
         ];
         let errand = Errand {
-            host: HOST,
-            path: PATH,
+            host: OAUTH,
+            path: OAUTH_PATH,
             content: Content::Form(&form),
             bearer: None,
             secrets: &[&assertion],

@@ -6,6 +6,7 @@
 
 mod external;
 mod key;
+mod user;
 
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +24,8 @@ use crate::registry::credentials::Credential;
 use crate::secret::Secret;
 use crate::store::StoreError;
 
+const OAUTH: &str = "oauth2.googleapis.com";
+const OAUTH_PATH: &str = "/token";
 const STS: &str = "sts.googleapis.com";
 const STS_PATH: &str = "/v1/token";
 const IAM: &str = "iamcredentials.googleapis.com";
@@ -110,8 +113,13 @@ async fn documented(
             let own = account.service_account(context)?;
             Ok((account.token(context).await?, own))
         }
+        "authorized_user" => {
+            let user: user::User = parsed(text, context)?;
+            Ok((user.token(context).await?, None))
+        }
         _ => Err(context.error(
-            "the `type` of its Google Cloud credentials is neither `service_account` nor `external_account`",
+            "the `type` of its Google Cloud credentials is none of `service_account`, `external_account` and \
+             `authorized_user`",
         )),
     }
 }
