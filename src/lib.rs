@@ -25,7 +25,7 @@
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
 //! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `console`, `command`. `cli` and
-//! `github` stand alone. `duration` and [`secret`] are for those who must not know each other.
+//! `github` stand alone. `duration`, [`secret`] and [`login`] are for those who must not know each other.
 
 pub mod cli;
 pub mod command;
@@ -39,6 +39,7 @@ mod fault;
 pub mod github;
 pub mod inspect;
 pub mod layout;
+pub mod login;
 pub mod oci;
 pub mod plan;
 pub mod policy;

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 24] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
+    ("login", &[]),
     ("cli", &["duration", "secret"]),
     ("github", &[]),
     ("config", &["oci"]),
-    ("policy", &["oci", "config"]),
+    ("policy", &["oci", "login", "config"]),
     ("plan", &["oci", "config", "policy"]),
     ("store", &["oci"]),
     ("event", &["plan"]),
@@ -24,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("trust", &["oci", "plan", "store", "fault", "walk"]),
     ("inspect", &["oci", "config", "policy", "plan", "store", "event", "fault", "walk", "trust"]),
     ("copy", &["oci", "plan", "store", "event", "fault"]),
-    ("registry", &["oci", "duration", "secret", "store"]),
+    ("registry", &["oci", "duration", "secret", "login", "store"]),
     ("layout", &["oci", "store"]),
     ("serve", &["oci", "store"]),
     ("report", &["oci", "config", "plan"]),
@@ -33,8 +34,8 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     (
         "command",
         &[
-            "oci", "cli", "config", "policy", "plan", "store", "event", "inspect", "copy", "registry",
-            "layout", "serve", "report", "doctor", "console", "github",
+            "oci", "secret", "login", "cli", "config", "policy", "plan", "store", "event", "inspect", "copy",
+            "registry", "layout", "serve", "report", "doctor", "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

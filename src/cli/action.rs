@@ -12,13 +12,14 @@ use crate::secret::Secret;
 pub(super) const PREFIX: &str = "INPUT_";
 
 /// The inputs, as `action.yml` has them; other options of `action` have their variables only.
-pub(super) const INPUTS: [&str; 19] = [
+pub(super) const INPUTS: [&str; 20] = [
     "images-file",
     "mode",
     "dry-run",
     "target-repo-prefix",
     "target-repo-auth-key",
     "access-token",
+    "auth",
     "policy-file",
     "on-tag-conflict",
     "signatures",

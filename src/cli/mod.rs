@@ -116,7 +116,7 @@ pub struct RunOptions {
     /// list's
     #[arg(short = 'r', long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
     pub target_repo_prefix: Option<String>,
-    /// Who we are at the target.
+    /// Who we are.
     #[command(flatten)]
     pub credentials: CredentialOptions,
     /// The operator's policy
@@ -128,6 +128,10 @@ pub struct RunOptions {
     /// What a tag that has other content at the target means; nothing is overwritten either way
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub on_tag_conflict: OnTagConflict,
+    /// Create repositories that are not there at Amazon ECR, where a push does not
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    pub create_repositories: bool,
     /// Requests at a time to each registry, on each side, 1 to 256
     #[arg(long, value_name = "NUMBER", default_value = "16",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
@@ -143,7 +147,7 @@ pub struct RunOptions {
     pub connections: ConnectionOptions,
 }
 
-/// Who we are at the target.
+/// Who we are.
 #[derive(Debug, Args)]
 pub struct CredentialOptions {
     /// A GCP service account's JSON key for the target: a file, or the JSON itself where it begins with `{`
@@ -152,6 +156,9 @@ pub struct CredentialOptions {
     /// A bearer token for the target; better given by the variable, which other processes cannot see
     #[arg(short, long, value_name = "TOKEN", value_parser = value::secret)]
     pub access_token: Option<Secret>,
+    /// How to log in where: YAML, such as `ghcr.io: github`; it names variables, and no secret is in it
+    #[arg(long, value_name = "YAML", value_parser = value::secret)]
+    pub auth: Option<Secret>,
 }
 
 /// How registries are reached.
@@ -247,7 +254,7 @@ pub struct DoctorOptions {
     /// Where images go; the credentials for the target are those of this prefix's registry, and of no other
     #[arg(short = 'r', long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
     pub target_repo_prefix: Option<String>,
-    /// Who we are at the target.
+    /// Who we are.
     #[command(flatten)]
     pub credentials: CredentialOptions,
     /// The operator's policy, for what it states of registries

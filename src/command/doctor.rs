@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::login::login;
 use super::options::{self, UsageError};
 use super::registries;
 use super::surroundings::{Surroundings, stop};
@@ -30,21 +31,32 @@ pub(super) async fn run(options: &DoctorOptions, surroundings: &Surroundings) ->
         None => Policy::default(),
     };
     let (registry, repository) = named(options)?;
-    let given = given(options, &policy, &registry)?;
+    let target = target(options, &policy)?;
+    let target = target.filter(
+        |prefix| matches!(prefix, TargetPrefix::Registry { registry: target, .. } if *target == registry),
+    );
+    let given = target.as_ref().map(|prefix| given(options, prefix)).transpose()?.flatten();
     let credentials = match &surroundings.docker_config {
         Some(path) => Credentials::from_docker_config(path).map_err(|error| option(error.to_string()))?,
         None => Credentials::anonymous(),
     };
     let settings = Settings {
         stated: registries::stated(&policy, [&registry]).collect(),
+        login: login(options.credentials.auth.as_ref(), &policy, surroundings)?,
         // What is wrong at the moment is what is to be seen.
         retry: RetryPolicy { retries: 0, ..RetryPolicy::default() },
         patience: Patience { idle: std::time::Duration::from_secs(20), ..Patience::default() },
         ..options::settings(&options.connections)?
     };
     let all = Registries::new(settings, Arc::new(credentials)).map_err(|error| option(error.to_string()))?;
-    let subject =
-        Subject { registry, repository, given, write: options.write, proxied: surroundings.has_proxy() };
+    let subject = Subject {
+        registry,
+        repository,
+        given,
+        is_target: target.is_some(),
+        write: options.write,
+        proxied: surroundings.has_proxy(),
+    };
     tokio::select! {
         examination = all.examine(&subject) => Ok(Ended::Told(Box::new(examination))),
         interruption = stop(Some(options.timeout)) => Ok(Ended::Interrupted(interruption)),
@@ -88,20 +100,17 @@ fn named(options: &DoctorOptions) -> Result<(Registry, Option<Repository>), Usag
     Ok((registry, repository))
 }
 
-/// The credential that is given for the target, if this is the target's registry: it goes to no other.
-fn given(
-    options: &DoctorOptions,
-    policy: &Policy,
-    registry: &Registry,
-) -> Result<Option<(Credential, Origin)>, UsageError> {
+/// Where images go, if that is stated.
+fn target(options: &DoctorOptions, policy: &Policy) -> Result<Option<TargetPrefix>, UsageError> {
     let stated = policy.prefix().map(|stated| stated.prefix.clone());
     let typed = options.target_repo_prefix.as_deref().map(str::parse::<TargetPrefix>).transpose();
     let typed = typed.map_err(|error| option(error.to_string()))?;
-    let prefix = stated.or(typed);
-    let is_target =
-        matches!(&prefix, Some(TargetPrefix::Registry { registry: target, .. }) if target == registry);
-    let Some(prefix) = prefix.filter(|_| is_target) else { return Ok(None) };
-    let credential = options::target_credential(&options.credentials, &prefix)?;
+    Ok(stated.or(typed))
+}
+
+/// The credential that is given for the target: it goes to no other registry.
+fn given(options: &DoctorOptions, prefix: &TargetPrefix) -> Result<Option<(Credential, Origin)>, UsageError> {
+    let credential = options::target_credential(&options.credentials, prefix)?;
     let how = match &options.credentials.access_token {
         Some(_) => "--access-token or SYNCER_ACCESS_TOKEN",
         None => "--target-repo-auth-key or SYNCER_TARGET_REPO_AUTH_KEY",

@@ -4,6 +4,7 @@ pub mod action;
 pub mod completions;
 mod demo;
 pub mod doctor;
+mod login;
 mod options;
 mod registries;
 pub mod schema;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::login::login;
 use super::registries;
 use super::surroundings::Surroundings;
 use super::sync::Job;
@@ -28,6 +29,8 @@ pub enum UsageError {
     Lists(Faults),
     /// The policy is not.
     Policy(Faults),
+    /// What was said of logging in is not.
+    Auth(Faults),
     /// An option is not.
     Option(String),
 }
@@ -39,6 +42,7 @@ impl UsageError {
         match self {
             Self::Lists(faults) => diagnostics("error: the list cannot be used", faults.as_slice(), look),
             Self::Policy(faults) => diagnostics("error: the policy cannot be used", faults.as_slice(), look),
+            Self::Auth(faults) => diagnostics("error: --auth cannot be used", faults.as_slice(), look),
             Self::Option(message) => format!("error: {message}\n"),
         }
     }
@@ -100,6 +104,8 @@ pub(super) fn assemble(
     Ok(Job {
         settings: Settings {
             stated,
+            create_repositories: options.create_repositories,
+            login: login(options.credentials.auth.as_ref(), &policy, surroundings)?,
             concurrency: options.concurrency,
             deadline: Instant::now().checked_add(options.timeout),
             ..settings(&options.connections)?

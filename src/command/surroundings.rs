@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::console::Screen;
+use crate::registry::Environment;
 use crate::report::{Interruption, Look};
 
 /// The width of what is no terminal: files, CI logs.
@@ -37,6 +38,8 @@ pub struct Surroundings {
     pub plain: bool,
     /// The variables that GitHub's runner sets, and those that name a proxy or certificates.
     pub variables: HashMap<String, String>,
+    /// All variables: secrets are among them.
+    pub environment: Environment,
 }
 
 impl Surroundings {
@@ -46,6 +49,10 @@ impl Surroundings {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let folder = variable("DOCKER_CONFIG").map(PathBuf::from);
         let home = variable("HOME").map(|home| PathBuf::from(home).join(".docker"));
+        let texts = || {
+            let all = std::env::vars_os();
+            all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        };
         let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
         Self {
             docker_config: folder.or(home).map(|folder| folder.join("config.json")),
@@ -53,8 +60,8 @@ impl Surroundings {
             error_terminal: std::io::stderr().is_terminal(),
             columns,
             plain: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
-            variables: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            environment: texts().collect(),
+            variables: texts()
                 .filter(|(name, _)| {
                     name.starts_with("GITHUB_")
                         || name.starts_with("RUNNER_")

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::auth::{self, Auth};
 use super::pattern::{SourcePattern, TagPattern};
 use super::{Policy, Rule, registries};
 use crate::config::diagnostic::{Diagnostics, Place, Reported, quoted};
@@ -19,7 +20,7 @@ const POLICY: FileKind =
 /// The keys of a policy.
 pub(super) const KEYS: Keys = Keys {
     of: "a policy",
-    known: &["targetRepoPrefix", "allowedSources", "requirePlatforms", "mutableTags", "registries"],
+    known: &["targetRepoPrefix", "allowedSources", "requirePlatforms", "mutableTags", "registries", "auth"],
     legacy: &[],
 };
 
@@ -74,12 +75,14 @@ fn read_rules(text: &str, diagnostics: &mut Diagnostics) -> Result<Policy, Repor
     let platforms = read_platforms(&fields, diagnostics);
     let tags = read_tags(&fields, prefix.as_ref().ok().and_then(Option::as_ref), diagnostics);
     let registries = registries::read(&fields, diagnostics);
+    let auth = fields.get("auth").map_or(Ok(Auth::default()), |node| auth::read(node, diagnostics));
     Ok(Policy {
         prefix: prefix?,
         allowed_sources: sources?,
         required_platforms: platforms?,
         mutable_tags: tags?,
         registries: registries?,
+        auth: auth?,
         warnings: Vec::new(),
     })
 }

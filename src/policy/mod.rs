@@ -12,6 +12,7 @@
 //! for a `/`. `**` stands alone in its component and for any number of components: at least one at the
 //! end of a pattern, any number, also none, elsewhere. All other characters stand for themselves.
 
+mod auth;
 mod file;
 mod pattern;
 mod registries;
@@ -26,6 +27,7 @@ use crate::config::{Diagnostic, Faults, Location, StatedPrefix};
 use crate::oci::{Digest, Platform, Reference, Registry};
 use pattern::{RegistryPattern, SourcePattern, TagPattern};
 
+pub use auth::{Auth, AuthRule, load_auth};
 pub use registries::{ChunkRule, KINDS, ReferrersRule, RegistryRules};
 pub use schema::POLICY_SCHEMA;
 
@@ -37,6 +39,7 @@ pub struct Policy {
     required_platforms: Option<Rule<Platform>>,
     mutable_tags: Option<Rule<TagPattern>>,
     registries: Vec<(RegistryPattern, RegistryRules)>,
+    auth: Auth,
     warnings: Vec<Diagnostic>,
 }
 
@@ -68,6 +71,12 @@ impl Policy {
     #[must_use]
     pub const fn prefix(&self) -> Option<&StatedPrefix> {
         self.prefix.as_ref()
+    }
+
+    /// How to log in where: `auth`.
+    #[must_use]
+    pub const fn auth(&self) -> &Auth {
+        &self.auth
     }
 
     /// What is not wrong but deserves a word: patterns and platforms that are there twice.
@@ -149,9 +158,9 @@ impl Policy {
     }
 
     /// SHA-256 of the canonical JSON (RFC 8785) of the rules, each list in the order of its texts: comments,
-    /// the order of keys and of patterns, and what is there twice make no difference. Nor does what is stated of
-    /// registries, which decides how images get to the target, and not what is there then. `None` if there is no
-    /// other rule.
+    /// the order of keys and of patterns, and what is there twice make no difference. `registries` and `auth` are
+    /// left out: how images get to the target, and who asks, does not change what is decided to be there. `None` if
+    /// there is no other rule.
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         let mut document = serde_json::Map::new();

@@ -47,16 +47,19 @@ mod tests {
         assert!(policy.warnings().is_empty());
     }
 
+    /// The schema and the program agree on a policy of one key.
+    #[track_caller]
+    fn check(key: &str, value: &Value, good: bool) {
+        let policy = json!({ key: value });
+        assert_eq!(is_valid(&policy), good, "schema: {policy}");
+        // JSON is YAML.
+        let read = crate::policy::load("policy.yaml", &policy.to_string());
+        assert_eq!(read.is_ok(), good, "program: {policy}: {read:?}");
+    }
+
     /// The schema and the program agree, word for word.
     #[test]
     fn the_schema_knows_good_from_bad() {
-        let check = |key: &str, value: &Value, good: bool| {
-            let policy = json!({ key: value });
-            assert_eq!(is_valid(&policy), good, "schema: {policy}");
-            // JSON is YAML.
-            let read = crate::policy::load("policy.yaml", &policy.to_string());
-            assert_eq!(read.is_ok(), good, "program: {policy}: {read:?}");
-        };
         for good in [
             "docker.io/library/*",
             "docker.io/**",
@@ -127,6 +130,55 @@ mod tests {
         {
             check("targetRepoPrefix", &json!(value), good);
         }
+        let check_provider = |provider: &Value, good: bool| {
+            check("auth", &json!({ "docker.io": provider }), good);
+        };
+        for good in ["docker", "anonymous", "dockerhub", "github", "gcp", "aws", "azure"] {
+            check_provider(&json!(good), true);
+            check_provider(&json!({ "provider": good }), true);
+            check_provider(&json!({ "provider": good, "unknown": "x" }), false);
+        }
+        let account = "a-b@c.iam.gserviceaccount.com";
+        let pool = "projects/1/locations/global/workloadIdentityPools/p/providers/q";
+        for (provider, good) in [
+            (json!("basic"), false),
+            (json!("other"), false),
+            (json!([]), false),
+            (json!({}), false),
+            (json!({ "provider": "basic", "username": "a", "passwordVariable": "B" }), true),
+            (json!({ "provider": "basic", "username": "a:b", "passwordVariable": "B" }), false),
+            (json!({ "provider": "basic", "usernameVariable": "A", "passwordStdin": true }), true),
+            (json!({ "provider": "basic", "usernameVariable": "A", "passwordStdin": false }), false),
+            (json!({ "provider": "basic", "username": "a" }), false),
+            (json!({ "provider": "basic", "passwordVariable": "B" }), false),
+            (json!({ "provider": "basic", "username": "a", "passwordVariable": "b" }), false),
+            (json!({ "provider": "dockerhub", "username": "a", "tokenVariable": "B" }), true),
+            (json!({ "provider": "dockerhub", "username": "a", "usernameVariable": "B" }), false),
+            (json!({ "provider": "github", "tokenVariable": "1A" }), false),
+            (json!({ "provider": "gcp", "credentialsFile": "k.json", "serviceAccount": account }), true),
+            (json!({ "provider": "gcp", "credentialsFile": "k.json", "credentialsVariable": "K" }), false),
+            (json!({ "provider": "gcp", "workloadIdentityProvider": pool }), true),
+            (json!({ "provider": "gcp", "workloadIdentityProvider": "q" }), false),
+            (json!({ "provider": "gcp", "serviceAccount": "a@example.com" }), false),
+            (json!({ "provider": "aws", "role": "arn:aws-cn:iam::123456789012:role/m" }), true),
+            (json!({ "provider": "aws", "role": "arn:aws:iam::1:role/m" }), false),
+            (json!({ "provider": "aws", "region": "eu west" }), false),
+            (json!({ "provider": "aws", "sessionName": "a" }), false),
+            (json!({ "provider": "azure", "clientId": "0-a", "tenantId": "example.com" }), true),
+            (json!({ "provider": "azure", "tenantId": "a/b" }), false),
+        ] {
+            check_provider(&provider, good);
+        }
+        check("auth", &json!({}), false);
+        check("auth", &json!({ "a@b.io": "docker" }), false);
+        check("signatures", &json!("require"), false);
+        check("allowedSources", &json!([]), false);
+        check("mutableTags", &json!([]), false);
+        assert!(!is_valid(&json!({})) && !is_valid(&json!([])));
+    }
+
+    #[test]
+    fn the_schema_knows_what_can_be_stated_of_registries() {
         for (value, good) in [
             (json!({ "artifacts.example.com": { "kind": "artifactory" } }), true),
             (json!({ "*.example.com:*": { "chunks": "8MiB", "mount": false, "pageSize": 100 } }), true),
@@ -152,9 +204,5 @@ mod tests {
         ] {
             check("registries", &value, good);
         }
-        check("signatures", &json!("require"), false);
-        check("allowedSources", &json!([]), false);
-        check("mutableTags", &json!([]), false);
-        assert!(!is_valid(&json!({})) && !is_valid(&json!([])));
     }
 }

@@ -102,7 +102,7 @@ fn what_is_no_policy_is_said() {
         "images:\n- source: a:1\n",
         &[
             "E policy.yaml:1:1: a policy has no key `images`; its keys are `targetRepoPrefix`, `allowedSources`, \
-           `requirePlatforms`, `mutableTags`, `registries`",
+           `requirePlatforms`, `mutableTags`, `registries`, `auth`",
         ],
     );
     check(
@@ -284,4 +284,23 @@ fn the_pattern_that_says_most_of_a_registry_counts() {
     assert_eq!(rules.chunks, Some(ChunkRule::AtMost(8 * 1024 * 1024)));
     assert_eq!(rules.referrers, Some(ReferrersRule::Tags));
     assert_eq!(policy.digest(), None, "what is at the target does not depend on it");
+}
+
+/// Who asks does not change what is decided to be at the target.
+#[test]
+fn how_to_log_in_is_no_part_of_the_digest() {
+    let rules = "mutableTags: [\"a:b\"]\n";
+    let with = policy(&format!("{rules}auth: {{ghcr.io: github}}\n"));
+    assert_eq!(with.digest(), policy(rules).digest());
+    assert_eq!(with.auth().rules().len(), 1);
+    assert_eq!(policy("auth: {ghcr.io: github}").digest(), None);
+    check(
+        "auth: {ghcr.io: githup}\nmutableTags: [a]\n",
+        &[
+            "E policy.yaml:1:17: this is none of the providers `docker`, `anonymous`, `basic`, `dockerhub`, `github`, \
+           `gcp`, `aws`, `azure`; did you mean `github`?",
+            "E policy.yaml:2:15: the pattern `a` is not usable: it names no tag; write `a:latest`, or `a:*` for all its \
+           tags",
+        ],
+    );
 }

@@ -140,6 +140,12 @@ impl Answer {
         self.refusal().await.error(operation, &reference, &host, status)
     }
 
+    /// The beginning of a body that explains an error, as text without what it must not repeat.
+    pub(super) async fn explanation(self) -> String {
+        let secrets = self.secrets.clone();
+        secrets.redact(&String::from_utf8_lossy(&self.error_body().await))
+    }
+
     /// What the body says of the refusal that this answer is.
     pub(super) async fn refusal(self) -> Refusal {
         let (secrets, profile) = (self.secrets.clone(), self.profile);

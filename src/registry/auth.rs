@@ -19,8 +19,9 @@ use url::Url;
 
 use super::call::{Body, Call};
 use super::client::Client;
-use super::credentials::{Credential, Credentials};
+use super::credentials::Credential;
 use super::error::GET_TOKEN;
+use super::identity::{Identities, Side};
 use crate::oci::{Registry, Repository};
 use crate::secret::Secret;
 use crate::store::{SingleFlight, StoreError, StoreErrorKind};
@@ -62,8 +63,10 @@ enum Scheme {
 #[derive(Debug)]
 pub(super) struct Auth {
     registry: Registry,
-    credentials: Arc<Credentials>,
-    /// Used instead of `credentials` where the operator gave it for this registry.
+    /// Who we are; nobody where there are none.
+    identities: Option<Arc<Identities>>,
+    side: Side,
+    /// Used instead of `identities` where the operator gave it for this registry.
     fixed: Option<Credential>,
     scheme: Mutex<Option<Scheme>>,
     tokens: Mutex<HashMap<String, Arc<SingleFlight<Token>>>>,
@@ -76,8 +79,13 @@ struct Token {
 }
 
 impl Auth {
-    pub(super) fn new(registry: Registry, credentials: Arc<Credentials>, fixed: Option<Credential>) -> Self {
-        Self { registry, credentials, fixed, scheme: Mutex::default(), tokens: Mutex::default() }
+    pub(super) fn new(
+        registry: Registry,
+        identities: Option<Arc<Identities>>,
+        side: Side,
+        fixed: Option<Credential>,
+    ) -> Self {
+        Self { registry, identities, side, fixed, scheme: Mutex::default(), tokens: Mutex::default() }
     }
 
     /// The `Authorization` for a request that needs `scopes`, the first of which names the repository.
@@ -107,15 +115,30 @@ impl Auth {
         }
     }
 
+    /// Creates a repository, with the credentials of the cloud that the registry is of.
+    pub(super) async fn create_repository(&self, repository: &Repository) -> Result<(), StoreError> {
+        match &self.identities {
+            Some(identities) => identities.create_repository(&self.registry, repository).await,
+            None => Err(self.error("nobody is known there who could create a repository".to_owned())),
+        }
+    }
+
     async fn credential(&self, scopes: &[Scope]) -> Result<Option<Credential>, StoreError> {
         if self.fixed.is_some() {
             return Ok(self.fixed.clone());
         }
-        let Some(scope) = scopes.first() else { return Ok(None) };
-        self.credentials
-            .find(&self.registry, &scope.repository)
-            .await
-            .map_err(|error| self.error(error.to_string()))
+        let (Some(scope), Some(identities)) = (scopes.first(), &self.identities) else { return Ok(None) };
+        identities.find(self.side, &self.registry, &scope.repository).await
+    }
+
+    /// Whether a credential that was not taken had worn out, so that there may be another.
+    async fn is_worn_out(&self, credential: Option<&Credential>) -> bool {
+        match (credential, &self.identities) {
+            (Some(credential), Some(identities)) if self.fixed.is_none() => {
+                identities.refused(&self.registry, credential).await
+            }
+            _ => false,
+        }
     }
 
     /// Whether the same account is meant for both, so that one token for both is its business.
@@ -150,7 +173,13 @@ impl Auth {
         }
         match scheme {
             // The same user and password would be refused again.
-            Scheme::Basic => Ok(false),
+            Scheme::Basic => {
+                let now = match &credential {
+                    Some(Credential::Basic { username, password }) => Some(basic(username, password)?),
+                    _ => None,
+                };
+                Ok(now.as_ref() != sent || self.is_worn_out(credential.as_ref()).await)
+            }
             Scheme::Bearer { .. } => {
                 self.forget(scopes, sent).await;
                 Ok(true)
@@ -399,7 +428,7 @@ mod tests {
     #[test]
     fn credentials_go_to_the_registrys_own_token_service_only() {
         let check = |registry: &str, realm: &str, with: bool| {
-            let auth = Auth::new(registry.parse().expect("a registry"), Arc::default(), None);
+            let auth = Auth::new(registry.parse().expect("a registry"), None, Side::Source, None);
             auth.check_realm(&Url::parse(realm).expect("a URL"), with).is_ok()
         };
         assert!(check("docker.io", "https://auth.docker.io/token", true));
@@ -418,7 +447,7 @@ mod tests {
 
     #[test]
     fn tokens_that_nobody_waits_for_are_dropped_when_they_are_many() {
-        let auth = Auth::new("r.io".parse().expect("a registry"), Arc::default(), None);
+        let auth = Auth::new("r.io".parse().expect("a registry"), None, Side::Source, None);
         let slot = |name: String| {
             auth.slot(&[Scope { repository: name.parse().expect("a repository"), actions: "pull" }])
         };

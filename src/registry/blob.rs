@@ -195,7 +195,7 @@ impl Remote<ReadWrite> {
         let reference = self.name(repository, &blob.digest);
         let mut call = Call::new(Method::POST, url, "upload blob", reference);
         call.scopes = scopes;
-        let answer = match self.client.send(&call).await {
+        let mut answer = match self.client.send(&call).await {
             Ok(answer) => answer,
             // Without the right to read there, the blob can still be sent.
             Err(error) if mount_from.is_some() && error.kind == StoreErrorKind::Denied => {
@@ -203,6 +203,16 @@ impl Remote<ReadWrite> {
             }
             Err(error) => return Err(error),
         };
+        if answer.status == StatusCode::NOT_FOUND && self.creates_repositories() {
+            let refusal = answer.refusal().await;
+            if refusal.code != "NAME_UNKNOWN" {
+                let host = &self.client.host;
+                let error = refusal.error(call.operation, &call.reference, host, StatusCode::NOT_FOUND);
+                return if mount_from.is_some() { Ok(Started::Refused) } else { Err(error) };
+            }
+            self.create_repository(repository).await?;
+            answer = self.client.send(&call).await?;
+        }
         match answer.status {
             StatusCode::CREATED if mount_from.is_some() => {
                 drop(answer.error_body().await);

@@ -6,14 +6,15 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::OnceCell;
 
 use crate::oci::{DEFAULT_REGISTRY, Registry, Repository};
@@ -21,6 +22,9 @@ use crate::secret::Secret;
 
 /// How long a credential helper may take.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// No answer of a credential helper is as long as this, in bytes.
+const HELPER_OUTPUT: u64 = 64 * 1024;
 
 /// The name under which docker and its helpers keep Docker Hub's credentials.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -83,6 +87,13 @@ pub enum Origin {
     Helper(String),
     /// The entry of `auths` with this key, without scheme and API version.
     Entry(String),
+    /// What a provider gave.
+    Provider {
+        /// What an operator calls it.
+        provider: &'static str,
+        /// Where it was chosen.
+        stated: String,
+    },
     /// What the operator gave, and how.
     Given(&'static str),
 }
@@ -303,25 +314,7 @@ async fn ask_helper(
     if name.contains(['/', '\\']) {
         return Err(error("has a name with a path in it".into()));
     }
-    let run = async {
-        let mut command = tokio::process::Command::new(&helper);
-        if let Some(path) = &how.path {
-            command.env("PATH", path);
-        }
-        let mut child = command
-            .arg("get")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        if let Some(mut input) = child.stdin.take() {
-            // A helper that does not read its input has said what it has to say.
-            let _ = input.write_all(key.as_bytes()).await;
-        }
-        child.wait_with_output().await
-    };
-    let output = match tokio::time::timeout(how.patience, run).await {
+    let (status, output) = match tokio::time::timeout(how.patience, run(&helper, &key, how)).await {
         Err(_) => {
             return Err(error(format!("did not answer within {} s", how.patience.as_secs_f32())));
         }
@@ -329,21 +322,72 @@ async fn ask_helper(
             return Err(error("is named in the docker configuration but not installed".into()));
         }
         Ok(Err(fault)) => return Err(error(format!("could not be run: {fault}"))),
-        Ok(Ok(output)) => output,
+        Ok(Ok(outcome)) => outcome,
     };
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stdout).to_lowercase();
+    if output.len() as u64 >= HELPER_OUTPUT {
+        return Err(error(format!("printed more than {HELPER_OUTPUT} bytes")));
+    }
+    if !status.success() {
+        let said = String::from_utf8_lossy(&output).to_lowercase();
         if said.contains("credentials not found") {
             return Ok(None);
         }
-        return Err(error(format!("failed with {}", output.status)));
+        return Err(error(format!("failed with {status}")));
     }
-    let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
+    let answer: HelperAnswer = serde_json::from_slice(&output)
         .map_err(|_| error("printed something that is no `{\"Username\":…,\"Secret\":…}`".into()))?;
     if answer.secret.is_empty() {
         return Ok(None);
     }
     Ok(Some(basic(&answer.username, &answer.secret)))
+}
+
+/// Runs a helper and gives what it printed, up to a limit.
+async fn run(helper: &str, key: &str, how: &Helpers) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    let mut command = tokio::process::Command::new(helper);
+    if let Some(path) = &how.path {
+        command.env("PATH", path);
+    }
+    let mut child = command
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    // It is dropped before the child, so that its number cannot be another's by then.
+    let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+    if let Some(mut input) = child.stdin.take() {
+        // A helper that does not read its input has said what it has to say.
+        let _ = input.write_all(key.as_bytes()).await;
+    }
+    let mut output = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(HELPER_OUTPUT).read_to_end(&mut output).await?;
+    }
+    let status = child.wait().await?;
+    group.leave();
+    Ok((status, output))
+}
+
+/// The processes of a helper: what it started goes with it when it is given up, or when the run ends.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// It ended by itself; what it left behind, such as an agent that keeps a key, is meant to stay.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // One that is gone already is what was wanted.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
 }
 
 #[cfg(test)]

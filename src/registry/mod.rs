@@ -9,12 +9,14 @@ mod auth;
 mod blob;
 mod call;
 mod client;
+mod creation;
 mod credentials;
 mod download;
 mod error;
 pub mod examination;
 mod feed;
 mod guard;
+mod identity;
 mod knowledge;
 mod link;
 mod manifest;
@@ -39,12 +41,15 @@ use url::Url;
 pub use client::Traffic;
 pub use credentials::{Credential, CredentialError, Credentials, Helpers, Origin};
 pub use guard::Reach;
+pub use identity::{Environment, Hide, Login, LoginRule, Matches};
 pub use quirks::{Chunks, Profile};
 pub use retry::{Patience, RetryPolicy};
 
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::{Client, Way};
+use creation::Creations;
+use identity::{Identities, Services, Side};
 use knowledge::Knowledge;
 use quirks::Overrides;
 use quota::Quotas;
@@ -81,8 +86,12 @@ pub struct Settings {
     pub reach: Reach,
     /// Whether sources are asked without the credentials that there may be for them.
     pub anonymous_sources: bool,
+    /// Whether repositories are created at a target that has none of that name, where that is known how: at ECR.
+    pub create_repositories: bool,
     /// What the operator states of registries, by their names in lists and prefixes.
     pub stated: HashMap<Registry, Overrides>,
+    /// How to log in where; what it does not say is left to the docker configuration.
+    pub login: Login,
 }
 
 impl fmt::Debug for Settings {
@@ -99,7 +108,9 @@ impl fmt::Debug for Settings {
             .field("deadline", &self.deadline)
             .field("reach", &self.reach)
             .field("anonymous_sources", &self.anonymous_sources)
+            .field("create_repositories", &self.create_repositories)
             .field("stated", &self.stated)
+            .field("login", &self.login)
             .finish()
     }
 }
@@ -117,7 +128,9 @@ impl Default for Settings {
             deadline: None,
             reach: Reach::Anywhere,
             anonymous_sources: false,
+            create_repositories: false,
             stated: HashMap::new(),
+            login: Login::default(),
         }
     }
 }
@@ -140,7 +153,7 @@ pub enum SetupError {
 #[derive(Debug)]
 pub struct Registries {
     settings: Settings,
-    credentials: Arc<Credentials>,
+    identities: Arc<Identities>,
     /// Through the proxy of the environment, if there is one.
     proxied: reqwest::Client,
     /// For this machine's own addresses, which no proxy can reach.
@@ -163,31 +176,35 @@ impl Registries {
             Reach::Public => Some(http_client(&settings, pinned)?),
             Reach::PublicByProxy => Some(proxied.clone()),
         };
-        Ok(Self { settings, credentials, proxied, direct, guarded, traffic: Arc::default() })
+        let traffic = Arc::default();
+        let services = Services::new(&settings, (proxied.clone(), direct.clone()), Arc::clone(&traffic))?;
+        let identities = Arc::new(Identities::new(settings.login.clone(), credentials, services));
+        Ok(Self { settings, identities, proxied, direct, guarded, traffic })
     }
 
     /// A registry that images come from.
     #[must_use]
     pub fn source(&self, registry: &Registry) -> Remote<ReadOnly> {
-        let anonymous = self.settings.anonymous_sources;
-        let credentials = if anonymous { Arc::default() } else { Arc::clone(&self.credentials) };
+        let identities = (!self.settings.anonymous_sources).then(|| Arc::clone(&self.identities));
         // Another address for a registry is the operator's choice, too.
         let trusted = self.settings.endpoints.contains_key(registry);
-        self.remote(registry, "pull", credentials, None, trusted)
+        self.remote(registry, "pull", (Side::Source, identities, None), trusted)
     }
 
     /// The registry that images go to, for a plan. Asks for the right to push, with which an absent
-    /// repository is a plain 404, and makes no use of it. `credential` comes before what the docker
-    /// configuration says.
+    /// repository is a plain 404, and makes no use of it. `credential` comes before all else that
+    /// says who we are.
     #[must_use]
     pub fn target_to_read(&self, registry: &Registry, credential: Option<Credential>) -> Remote<ReadOnly> {
-        self.remote(registry, "pull,push", Arc::clone(&self.credentials), credential, true)
+        let identities = Some(Arc::clone(&self.identities));
+        self.remote(registry, "pull,push", (Side::Target, identities, credential), true)
     }
 
-    /// The registry that images go to. `credential` comes before what the docker configuration says.
+    /// The registry that images go to. `credential` comes before all else that says who we are.
     #[must_use]
     pub fn target(&self, registry: &Registry, credential: Option<Credential>) -> Remote<ReadWrite> {
-        self.remote(registry, "pull,push", Arc::clone(&self.credentials), credential, true)
+        let identities = Some(Arc::clone(&self.identities));
+        self.remote(registry, "pull,push", (Side::Target, identities, credential), true)
     }
 
     /// What was sent so far, to all registries.
@@ -201,8 +218,7 @@ impl Registries {
         &self,
         registry: &Registry,
         actions: &'static str,
-        credentials: Arc<Credentials>,
-        fixed: Option<Credential>,
+        (side, identities, fixed): (Side, Option<Arc<Identities>>, Option<Credential>),
         trusted: bool,
     ) -> Remote<A> {
         let base = self.base(registry);
@@ -221,7 +237,7 @@ impl Registries {
             token_turn: tokio::sync::Mutex::default(),
             home: way(trusted),
             abroad: way(false),
-            auth: Auth::new(host, credentials, fixed),
+            auth: Auth::new(host, identities, side, fixed),
             slots: Slots::new(self.settings.concurrency),
             quotas: Quotas::default(),
             retry: self.settings.retry,
@@ -241,6 +257,7 @@ impl Registries {
             lessons: Lessons::default(),
             probes: Mutex::default(),
             turns: Mutex::default(),
+            creations: Creations::new(self.settings.create_repositories),
             access: PhantomData,
         }
     }
@@ -368,6 +385,8 @@ pub struct Remote<A> {
     probes: Mutex<HashMap<Repository, Turn>>,
     /// One turn a subject: its referrers are pushed one after the other.
     turns: Mutex<HashMap<(Repository, Digest), Turn>>,
+    /// Repositories that did not exist.
+    creations: Creations,
     access: PhantomData<A>,
 }
 

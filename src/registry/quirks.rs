@@ -15,7 +15,7 @@
 //! | GHCR | at most 4 MiB for a chunk, and reports on chunks conflict | [`Profile::chunks`] |
 //! | GHCR | no referrers API; redirects to a web page | everywhere: no redirect to another host, then the fallback tag (`referrers`) |
 //! | GHCR | asks for a pause in words, as Go prints it | everywhere (`retry`) |
-//! | ECR | a repository has to be there before a push | [`Profile::repositories`]: the error has the command |
+//! | ECR | a repository has to be there before a push | [`Profile::repositories`]: the error has the command; `creation`, where the operator allows it |
 //! | ECR | chunks are answered with a stale range | [`Profile::chunks`] |
 //! | ECR | a pushed manifest's answer may lack `Location` | everywhere: none is looked for (`manifest`) |
 //! | ECR | refuses to write an immutable tag again, with the same digest too | everywhere: HEAD before and after (`copy/image`) |

@@ -33,6 +33,17 @@ impl<V: Clone> SingleFlight<V> {
         good: impl Fn(&V) -> bool + Send,
         ask: impl Future<Output = Result<V, StoreError>> + Send,
     ) -> Result<V, StoreError> {
+        self.get_or_keep(good, ask, |_, error| Err(error)).await
+    }
+
+    /// As [`Self::get`]; where there is an answer that is no longer `good` and no other to be had, `keep` says what
+    /// becomes of it.
+    pub(crate) async fn get_or_keep(
+        &self,
+        good: impl Fn(&V) -> bool + Send,
+        ask: impl Future<Output = Result<V, StoreError>> + Send,
+        keep: impl FnOnce(V, StoreError) -> Result<V, StoreError> + Send,
+    ) -> Result<V, StoreError> {
         let came = Instant::now();
         let mut state = self.0.lock().await;
         if let Some(answer) = state.answer.as_ref().filter(|answer| good(answer)) {
@@ -41,7 +52,10 @@ impl<V: Clone> SingleFlight<V> {
         if let Some((_, error)) = state.failed.as_ref().filter(|(failed, _)| *failed >= came) {
             return Err(error.clone());
         }
-        let outcome = ask.await;
+        let outcome = match (ask.await, state.answer.clone()) {
+            (Err(error), Some(old)) => keep(old, error),
+            (outcome, _) => outcome,
+        };
         match &outcome {
             Ok(answer) => state.answer = Some(answer.clone()),
             Err(error) => state.failed = Some((Instant::now(), error.clone())),
@@ -49,12 +63,10 @@ impl<V: Clone> SingleFlight<V> {
         outcome
     }
 
-    /// Drops the answer if it is the one meant, so that the next who asks gets a new one.
-    pub(crate) async fn forget(&self, meant: impl Fn(&V) -> bool + Send) {
+    /// Drops the answer if it is the one meant, so that the next who asks gets a new one. Says whether it was.
+    pub(crate) async fn forget(&self, meant: impl Fn(&V) -> bool + Send) -> bool {
         let mut state = self.0.lock().await;
-        if state.answer.as_ref().is_some_and(meant) {
-            state.answer = None;
-        }
+        state.answer.take_if(|answer| meant(answer)).is_some()
     }
 }
 

@@ -15,6 +15,7 @@ mod support;
 
 mod comments;
 mod events;
+mod logins;
 mod results;
 mod strangers;
 mod workflow;

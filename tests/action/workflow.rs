@@ -63,7 +63,8 @@ impl Workflow {
         ];
         let mut inputs: BTreeMap<String, String> =
             defaults.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        for name in ["images-file", "target-repo-auth-key", "access-token", "policy-file", "on-tag-conflict"]
+        for name in
+            ["images-file", "target-repo-auth-key", "access-token", "auth", "policy-file", "on-tag-conflict"]
         {
             inputs.insert(name.to_owned(), String::new());
         }

@@ -111,3 +111,20 @@ fn a_token_in_the_place_of_the_name_is_not_told() {
         .expect("credentials", "ok", "a token in the place of the user name")
         .expect("login", "ok", "accepted");
 }
+
+/// A provider that the operator chose gives the credential, and is named with the place where it was chosen.
+#[test]
+fn a_provider_is_named_with_its_place() {
+    let registry = guarded(Auth::bearer(USER, PASSWORD));
+    let host = registry.host();
+    let auth =
+        format!("\"{host}\": {{provider: basic, username: {USER}, passwordVariable: MIRROR_PASSWORD}}");
+    let variables = [("SYNCER_AUTH", auth.as_str()), ("MIRROR_PASSWORD", PASSWORD)];
+    let found = Patient::new().examined_with(&[&host], &variables);
+    found
+        .expect("credentials", "ok", "from the provider `basic` (`auth` (auth:1:1))")
+        .expect("login", "ok", "accepted")
+        .ends_with(0);
+    let found = Patient::new().examined_with(&[&host], &variables[..1]);
+    found.expect("credentials", "failed", "MIRROR_PASSWORD").ends_with(1).lacks("login");
+}

@@ -13,7 +13,7 @@ use crate::support::scenario::Scenario;
 use crate::{PASSWORD, USER, basic, bearer, guarded, helped};
 
 /// Helpers by name, and what they do after they were told the registry.
-fn scripts() -> [(&'static str, String); 8] {
+fn scripts() -> [(&'static str, String); 10] {
     let credential = format!(r#"{{"ServerURL":"x","Username":"{USER}","Secret":"{PASSWORD}"}}"#);
     let identity = format!(r#"{{"ServerURL":"x","Username":"<token>","Secret":"{PASSWORD}"}}"#);
     [
@@ -24,6 +24,8 @@ fn scripts() -> [(&'static str, String); 8] {
         ("failing", format!("echo '{credential}'; exit 7")),
         ("garbage", format!("echo 'Password: {PASSWORD}'")),
         ("endless", "exec sleep 60".into()),
+        ("family", "sleep 60 & echo $! > \"$0.child\"; wait".into()),
+        ("flood", "exec yes".into()),
         ("deaf", format!("echo '{credential}'; exit 0")),
     ]
 }
@@ -124,6 +126,29 @@ fn a_helper_that_hangs() {
         Helpers { patience: Duration::from_millis(300), ..how() },
         "did not answer within 0.3 s",
     );
+}
+
+/// What it started itself hangs on no longer than it does.
+#[test]
+fn a_helper_that_hangs_ends_with_all_that_it_started() {
+    fails("family", Helpers { patience: Duration::from_millis(500), ..how() }, "did not answer within 0.5 s");
+    let child = std::fs::read_to_string(folder().path().join("docker-credential-family.child"));
+    let child = child.expect("a process").trim().to_owned();
+    // Whoever is to bury it may take a moment: one that is dead has the state Z.
+    let is_alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z ")
+    };
+    let began = Instant::now();
+    while is_alive() {
+        assert!(began.elapsed() < Duration::from_secs(2), "{child} is still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_helper_that_prints_without_end() {
+    fails("flood", how(), "printed more than 65536 bytes");
 }
 
 #[test]

@@ -4,12 +4,14 @@
 //! that too. Its lists come from its head commit, the policy and what to compare with from the base.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 
 use super::review::Review;
 use super::{Situation, is_in_workspace, log, of_the_workspace};
 use crate::cli::{ActionOptions, ConnectionOptions, RunOptions};
+use crate::command::login::{CREDENTIAL_FILES, secrets};
 use crate::command::options::{assemble, job, prefix_sources, signatures};
 use crate::command::sync::Job;
 use crate::command::{Surroundings, UsageError};
@@ -19,7 +21,8 @@ use crate::config::{
 use crate::github::api::{ApiErrorKind, ContentsError};
 use crate::github::{Api, CommitId};
 use crate::policy::{self, Policy};
-use crate::registry::Reach;
+use crate::registry::{Login, Reach};
+use crate::secret::Secret;
 
 /// What there is to do.
 pub(super) enum Intake {
@@ -88,7 +91,8 @@ pub(super) async fn read(
     if let (Some(review), Some(api)) = (&situation.review, &situation.api) {
         return Reader { options, surroundings, situation, review, api }.read().await;
     }
-    let job = job(&options.run, situation.mode, surroundings)?;
+    let mut job = job(&options.run, situation.mode, surroundings)?;
+    equip(&mut job.settings.login, options);
     Ok(Intake::Job(Box::new(Work { job, changes: None, remarks: Vec::new() })))
 }
 
@@ -202,6 +206,8 @@ impl Reader<'_> {
         let mut job = assemble(run, self.situation.mode, config, policy, self.surroundings)?;
         job.settings.anonymous_sources = self.review.fork;
         job.settings.reach = self.reach()?;
+        self.leave_the_workspace(&mut job.settings.login)?;
+        equip(&mut job.settings.login, self.options);
         Ok(Intake::Job(Box::new(Work { job, changes: Some(changes), remarks })))
     }
 
@@ -332,6 +338,27 @@ impl Reader<'_> {
         }
     }
 
+    /// Fails if a file of the workspace is to log in with, and passes over those that only the surroundings offer.
+    fn leave_the_workspace(&self, login: &mut Login) -> Result<(), Refusal> {
+        let runner = &self.situation.runner;
+        for rule in &login.rules {
+            if let Some(path) = rule.provider.file().filter(|path| is_in_workspace(runner, path)) {
+                let what = format!("{} ({})", path.display(), rule.stated);
+                return Err(UsageError::Option(of_the_workspace(&what)).into());
+            }
+        }
+        for name in CREDENTIAL_FILES {
+            let path = login.environment.get(name).map(|path| PathBuf::from(path.expose().trim()));
+            if path.is_some_and(|path| is_in_workspace(runner, &path)) {
+                log::notice(&format!(
+                    "{name} leads into the workspace, of which nothing is read for a pull request: it is not used"
+                ));
+                login.environment = login.environment.without(name);
+            }
+        }
+        Ok(())
+    }
+
     /// Fails if an input or a variable names a file of the workspace.
     fn refuse_the_workspace(&self) -> Result<(), Refusal> {
         let RunOptions { credentials, connections, .. } = &self.options.run;
@@ -397,4 +424,13 @@ pub(super) fn in_repository(path: &Path) -> String {
         rest = shorter.trim_start_matches('/');
     }
     rest.to_owned()
+}
+
+/// Gives the workflow's token to log in with, and has the runner hide what that is done with.
+fn equip(login: &mut Login, options: &ActionOptions) {
+    login.workflow_token.clone_from(&options.github_token);
+    login.hide = Some(Arc::new(|secret: &Secret| log::hide(secret.expose())));
+    for secret in secrets(login) {
+        log::hide(secret.expose());
+    }
 }

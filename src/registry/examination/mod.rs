@@ -11,13 +11,12 @@ mod reach;
 mod rights;
 mod trial;
 
-use std::sync::Arc;
-
 use url::Url;
 
 use super::call::Call;
+use super::identity::Side;
 use super::quirks::Profile;
-use super::{Credential, Credentials, Origin, ReadOnly, ReadWrite, Registries, Remote, base_registry};
+use super::{Credential, Origin, ReadOnly, ReadWrite, Registries, Remote, base_registry};
 use crate::oci::{Registry, Repository};
 use crate::store::StoreError;
 
@@ -32,6 +31,8 @@ pub struct Subject {
     pub repository: Option<Repository>,
     /// Who we are there, and how that was given, before what the docker configuration says.
     pub given: Option<(Credential, Origin)>,
+    /// Whether it is the target's registry: some credentials are offered to that alone.
+    pub is_target: bool,
     /// Whether uploads may be begun.
     pub write: bool,
     /// Whether requests to other machines go through a proxy, which looks up their names itself.
@@ -160,7 +161,7 @@ impl Registries {
         let credential = find_credential(&mut findings, self, subject, &host).await;
         let known = credential.clone().flatten();
         let remote: Remote<ReadOnly> =
-            self.remote(&subject.registry, "pull", Arc::default(), known.clone(), true);
+            self.remote(&subject.registry, "pull", (Side::Source, None, known.clone()), true);
         let examiner = Examiner { subject, host: &host, remote: &remote, credential: known.clone() };
         if let Some(front) = examiner.reach(&mut findings).await
             // Nothing is tried anonymously that was to be done with credentials.
@@ -173,7 +174,7 @@ impl Registries {
                 && let Some(repository) = &subject.repository
             {
                 let target: Remote<ReadWrite> =
-                    self.remote(&subject.registry, "pull,push", Arc::default(), known, true);
+                    self.remote(&subject.registry, "pull,push", (Side::Target, None, known), true);
                 trial::Trial { remote: &target, repository, manifest: manifest.as_ref() }
                     .run(&mut findings)
                     .await;
@@ -191,10 +192,6 @@ impl Registries {
             limits: findings.limits,
             profile,
         }
-    }
-
-    fn credentials(&self) -> &Credentials {
-        &self.credentials
     }
 }
 
@@ -267,9 +264,11 @@ async fn find_credential(
     host: &Registry,
 ) -> Option<Option<Credential>> {
     const NAME: &str = "credentials";
-    let found = match &subject.given {
-        Some(given) => Ok(Some(given.clone())),
-        None => registries.credentials().locate(host, subject.repository.as_ref()).await,
+    let found = if let Some(given) = &subject.given {
+        Ok(Some(given.clone()))
+    } else {
+        let side = if subject.is_target { Side::Target } else { Side::Source };
+        registries.identities.locate(side, host, subject.repository.as_ref()).await
     };
     match found {
         Ok(Some((credential, origin))) => {
@@ -283,7 +282,7 @@ async fn find_credential(
             Some(None)
         }
         Err(error) => {
-            findings.add(Area::Login, NAME, State::Failed, error.to_string());
+            findings.add(Area::Login, NAME, State::Failed, said(&error));
             None
         }
     }
@@ -306,6 +305,7 @@ fn place(origin: &Origin) -> String {
     match origin {
         Origin::Helper(helper) => format!("from the credential helper `{helper}`"),
         Origin::Entry(key) => format!("from the entry `{key}` of the docker configuration"),
+        Origin::Provider { provider, stated } => format!("from the provider `{provider}` ({stated})"),
         Origin::Given(how) => format!("from {how}"),
     }
 }

@@ -45,15 +45,15 @@ impl Profile {
                 let below = repository.split_once('/').map_or(repository, |(_, below)| below);
                 format!(
                     "Amazon ECR Public has no such repository and a push does not create it; create it once: `aws \
-                     ecr-public create-repository --region us-east-1 --repository-name {below}`"
+                     ecr-public create-repository --region us-east-1 --repository-name {below}`, or let \
+                     --create-repositories do it"
                 )
             }
             Kind::Ecr => {
                 let region = ecr_region(registry).map(|region| format!(" --region {region}"));
                 format!(
                     "Amazon ECR has no such repository and a push does not create it; create it once: `aws ecr \
-                     create-repository{} --repository-name {repository}`, or have a repository creation template \
-                     for its prefix",
+                     create-repository{} --repository-name {repository}`, or let --create-repositories do it",
                     region.unwrap_or_default()
                 )
             }
