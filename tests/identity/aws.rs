@@ -248,7 +248,7 @@ fn without_any_credentials_it_is_said_what_is_missing() {
     told.expect(1).says("AWS's credentials are not there: neither the variables AWS_ACCESS_KEY_ID");
     let auth = format!("\"*.dkr.ecr.*.amazonaws.com\": {{provider: aws, role: \"{ROLE}\"}}");
     let (_, told) = mirror(ecr(), REGISTRY, &auth);
-    told.expect(1).says("the workflow's job needs `permissions: id-token: write`");
+    told.expect(1).says("a workflow's job needs `permissions: id-token: write`");
 }
 
 /// A pattern may be too wide; what the list's author names decides nothing.

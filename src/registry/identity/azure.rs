@@ -66,9 +66,11 @@ pub(super) async fn credential(azure: &Azure, context: &Context<'_>) -> Result<I
     if !tenant.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
         return Err(context.error(format!("the variable {TENANT} holds no tenant")));
     }
-    let assertion = match context.login.environment.get(TOKEN_FILE) {
-        Some(path) => context.token_file(path.expose().trim()).await?,
-        None => workflow_identity(AUDIENCE, context).await?,
+    let assertion = if let Some(path) = context.login.environment.get(TOKEN_FILE) {
+        context.token_file(path.expose().trim()).await?
+    } else {
+        let elsewhere = format!("name a token's file with {TOKEN_FILE}");
+        workflow_identity(AUDIENCE, &elsewhere, context).await?
     };
     let access = access_token(entra, &client, &tenant, &assertion, context).await?;
     let refresh = refresh_token(&tenant, &access, context).await?;

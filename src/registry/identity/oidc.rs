@@ -17,18 +17,23 @@ pub(super) const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 /// What it asks with.
 const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
-/// The workflow's identity token for whoever is `audience`. It lives for some minutes and is used at once.
-pub(super) async fn workflow_identity(audience: &str, context: &Context<'_>) -> Result<Secret, StoreError> {
+/// The workflow's identity token for whoever is `audience`. It lives for some minutes and is used at once. `elsewhere` is
+/// what to do outside of a workflow.
+pub(super) async fn workflow_identity(
+    audience: &str,
+    elsewhere: &str,
+    context: &Context<'_>,
+) -> Result<Secret, StoreError> {
     #[derive(Deserialize)]
     struct Answer {
         value: String,
     }
     let environment = &context.login.environment;
     let (Some(url), Some(token)) = (environment.get(REQUEST_URL), environment.get(REQUEST_TOKEN)) else {
-        return Err(context.lacking(
-            "this run has no identity token of GitHub's; the workflow's job needs `permissions: id-token: write`, \
-             which pull requests of forks cannot have",
-        ));
+        return Err(context.lacking(format!(
+            "this run has no identity token of GitHub's; a workflow's job needs `permissions: id-token: write`, which \
+             pull requests of forks cannot have; elsewhere {elsewhere}"
+        )));
     };
     let mut url = Url::parse(url.expose().trim())
         .ok()

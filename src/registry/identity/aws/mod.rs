@@ -162,7 +162,10 @@ async fn keys(aws: &Aws, place: &Place, context: &Context<'_>) -> Result<Keys, S
     let is_workflow = environment.get(oidc::REQUEST_URL).is_some();
     let token = match stated(TOKEN_FILE) {
         Some(path) if aws.role.is_none() || !is_workflow => context.token_file(&path).await?,
-        _ => workflow_identity(AUDIENCE, context).await?,
+        _ => {
+            let elsewhere = format!("name a token's file with {TOKEN_FILE}");
+            workflow_identity(AUDIENCE, &elsewhere, context).await?
+        }
     };
     let session = aws.session.clone().or_else(|| stated(SESSION_NAME));
     let session = session.unwrap_or_else(|| "image-syncer".to_owned());

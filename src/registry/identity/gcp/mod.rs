@@ -69,8 +69,12 @@ pub(super) async fn credential(gcp: &Gcp, context: &Context<'_>) -> Result<Issue
     context.check_host(is_own(context.registry), "Google Cloud's")?;
     let (token, own_account) = match &gcp.credentials {
         GcpCredentials::WorkloadIdentity(provider) => {
-            let subject =
-                workflow_identity(&format!("https://iam.googleapis.com/{provider}"), context).await?;
+            let subject = workflow_identity(
+                &format!("https://iam.googleapis.com/{provider}"),
+                "name a file with `credentialsFile`",
+                context,
+            )
+            .await?;
             let audience = format!("//iam.googleapis.com/{provider}");
             (exchange(&subject, "urn:ietf:params:oauth:token-type:jwt", &audience, context).await?, None)
         }
