@@ -23,13 +23,15 @@ from wild import Wild
 FALLS_BACK_TO_CHUNKS = False
 
 CASES = 3 * 3 + 1 + 4 + 3 + 1 + 4 + 5
-# A user whom nobody knows.
-WRONG = base64.b64encode(b"nobody:e2e-wrong-password").decode()
+# A user whom nobody knows; what was mistyped is a secret, too.
+NOBODY = "nobody:e2e-wrong-password"
+WRONG = base64.b64encode(NOBODY.encode()).decode()
 
 
 def run(book, workplace):
     book.group("registries in the wild")
     wild = Wild(workplace)
+    wild.keeps_secret(lambda: [NOBODY, NOBODY.partition(":")[2]])
     with DockerRegistry(workplace) as plain, ThreadPoolExecutor(2) as beside:
         helpers, proxied = Helpers(wild, plain), Proxied(wild)
         # These take all the patience that the program has: so long the others run.
@@ -303,7 +305,7 @@ class Proxied:
         told.says(f"cannot connect to {self.TARGET} through the proxy: Connection refused", "HTTPS_PROXY names")
 
     def refused(self):
-        for login in ("", "surfer:wrong@"):
+        for login in ("", f"{NOBODY}@"):
             told = self.sync(self.SOURCE, "app", login, expect=1).expect("blocked")
             told.says(f"cannot connect to {self.TARGET} through the proxy", "it wants a login, written as")
             check_equal(self.proxy.statuses(self.TARGET), {407}, "answers of the proxy")
