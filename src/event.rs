@@ -61,6 +61,7 @@ pub struct Events {
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     moved: Arc<AtomicU64>,
+    again: Arc<AtomicU64>,
     spared: Arc<AtomicU64>,
 }
 
@@ -69,6 +70,12 @@ impl Meter {
     #[must_use]
     pub fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Those of [`Meter::moved`] that had come before.
+    #[must_use]
+    pub fn moved_again(&self) -> u64 {
+        self.again.load(Ordering::Relaxed)
     }
 
     /// Bytes of blobs that were mounted or that the target had.
@@ -103,6 +110,11 @@ impl Events {
     /// Counts bytes of blobs that came from a source.
     pub fn moved(&self, bytes: u64) {
         self.meter.moved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts those of them that had come before.
+    pub fn moved_again(&self, bytes: u64) {
+        self.meter.again.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts bytes of blobs that were mounted or that the target had.

@@ -5,7 +5,8 @@ mod support;
 
 use http::Method;
 use image_syncer::config::Signatures;
-use image_syncer::oci::RawManifest;
+use image_syncer::oci::{Digest, RawManifest};
+use image_syncer::registry::Patience;
 use support::content::{put_image, put_image_for, put_index, put_referrer};
 use support::registry::TestRegistry;
 use support::scenario::Scenario;
@@ -155,4 +156,38 @@ fn companions_come_along_also_when_they_come_later() {
     assert_eq!(story.target.referrers(&at, &image.digest).len(), 1);
     assert_eq!(story.target.referrers(&at, &sbom.digest).len(), 1);
     story.sync().expect(&["up-to-date"]);
+}
+
+/// What takes long begins early, wherever the list has it; and nobody waits for it.
+#[test]
+fn a_giant_at_the_end_of_the_list_is_not_begun_last() {
+    let mut story = Scenario::new();
+    // Hashing that much takes its time in a program that is built for tests.
+    story.settings.patience = Patience::default();
+    for number in 0..150 {
+        let name = format!("team/small{number}");
+        put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
+        story = story.lists(&format!("{name}:1"));
+    }
+    let giant = vec![7; 17 * 1024 * 1024];
+    put_image(&story.source.memory, "team/giant", Some("1"), &[&giant]);
+    let story = story.lists("team/giant:1");
+    let digest = Digest::sha256(&giant).to_string();
+    let told = story.sync();
+    assert_eq!(told.exit_code(), 0, "{}", told.text());
+    let blobs: Vec<String> = story
+        .source
+        .served()
+        .into_iter()
+        .filter(|request| request.path.contains("/blobs/"))
+        .map(|request| request.path)
+        .collect();
+    let place = blobs.iter().position(|path| path.ends_with(&digest)).expect("the giant's layer");
+    assert!(place < 60, "the giant was read after {place} of {} blobs", blobs.len());
+    assert_eq!(blobs.iter().filter(|path| path.ends_with(&digest)).count(), 1);
+    // It counts for the image that has it, and once.
+    assert_eq!(
+        told.item(150)["transfer"]["bytes_copied"].as_u64().map(|bytes| bytes >= giant.len() as u64),
+        Some(true)
+    );
 }

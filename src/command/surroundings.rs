@@ -19,6 +19,9 @@ const PLAIN_WIDTH: usize = 120;
 const PROXIES: [&str; 6] =
     ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
+/// The variables by which the machine's CA certificates are named.
+pub(super) const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
 /// The part of the environment that commands look at.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -32,7 +35,7 @@ pub struct Surroundings {
     pub columns: Option<usize>,
     /// Whether colours are unwelcome (`NO_COLOR`, or `TERM=dumb`).
     pub plain: bool,
-    /// The variables that GitHub's runner sets, and those that name a proxy.
+    /// The variables that GitHub's runner sets, and those that name a proxy or certificates.
     pub variables: HashMap<String, String>,
 }
 
@@ -56,6 +59,7 @@ impl Surroundings {
                     name.starts_with("GITHUB_")
                         || name.starts_with("RUNNER_")
                         || PROXIES.contains(&name.as_str())
+                        || CERTIFICATES.contains(&name.as_str())
                 })
                 .collect(),
         }

@@ -84,15 +84,20 @@ impl Job {
         let mut pulls: Vec<Pulls> =
             counted.iter().filter_map(|(registry, source)| pulls(registry, source.as_ref(), &plan)).collect();
         pulls.sort_by(|one, other| one.registry.cmp(&other.registry));
+        let traffic = registries.traffic();
+        let skipped = if results.is_some() { traffic.skipped.load(Ordering::Relaxed) } else { 0 };
         let run = Run {
             mode: self.mode,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             duration: started.elapsed(),
-            retries: registries.traffic().retries.load(Ordering::Relaxed),
-            bytes_moved: events.bytes_moved(),
+            retries: traffic.retries.load(Ordering::Relaxed),
+            bytes_moved: events.bytes_moved() + skipped,
+            bytes_downloaded_again: events.meter().moved_again() + skipped,
+            bytes_sent_twice: traffic.sent_twice.load(Ordering::Relaxed),
             on_tag_conflict: self.on_tag_conflict,
             pulls,
             interruption: stop.peek().copied(),
+            remarks: Vec::new(),
             commit: None,
             log: None,
         };

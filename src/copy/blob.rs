@@ -1,11 +1,12 @@
 //! One blob's way to the target: there already, mounted, or sent; and each of them once.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 use tokio::sync::OnceCell;
 
 use crate::event::Events;
@@ -13,7 +14,7 @@ use crate::fault::cause;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::plan::{Cause, Side};
 use crate::store::{
-    BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
+    BlobOrigin, BlobStream, Midstates, Placed, Push, Source, StoreError, StoreErrorKind, Target,
 };
 
 /// What is said of a layer that the source lacks and that could be had elsewhere.
@@ -28,8 +29,9 @@ pub(super) struct Ledger {
     pushed: Mutex<HashSet<(Repository, Digest)>>,
 }
 
-/// Set once the repository has the blob; whoever comes second waits for it.
-type Arrived = Arc<OnceCell<()>>;
+/// Set once the repository has the blob; whoever comes second waits for it. How it came there is for the first image
+/// that needs it to count, which need not be who saw to it.
+type Arrived = Arc<OnceCell<Mutex<Option<Placed>>>>;
 
 /// Where at the target a blob can be mounted from.
 #[derive(Default)]
@@ -114,17 +116,27 @@ impl Ledger {
 
     /// Sees to it that the target's repository has the blob. Whoever comes second waits for the first.
     pub(super) async fn place(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Placed, Cause> {
+        let arrived = self.arrive(passage, blob).await?;
+        let placed = arrived.get().and_then(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Ok(placed.unwrap_or(Placed::Present))
+    }
+
+    /// The same, for somebody who does not count it.
+    pub(super) async fn wait_for(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<(), Cause> {
+        self.arrive(passage, blob).await.map(drop::<Arrived>)
+    }
+
+    async fn arrive(&self, passage: Passage<'_>, blob: &Descriptor) -> Result<Arrived, Cause> {
         let came = Instant::now();
         let key = (passage.to.clone(), blob.digest.clone());
         let cell =
             Arc::clone(self.placed.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        let mut placed = Placed::Present;
         cell.get_or_try_init(|| async {
-            placed = self.place_first(passage, blob, came).await?;
-            Ok::<(), Cause>(())
+            let placed = self.place_first(passage, blob, came).await?;
+            Ok::<_, Cause>(Mutex::new(Some(placed)))
         })
         .await?;
-        Ok(placed)
+        Ok(cell)
     }
 
     /// `came` is when this blob began to wait for its turn.
@@ -201,7 +213,7 @@ impl Passage<'_> {
     }
 
     async fn try_push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Failed> {
-        let origin = Origin { passage: self, blob, failure: Arc::default() };
+        let origin = Origin::new(self, blob);
         let placed = self.target.push_blob(self.to, blob, push, &origin).await;
         placed.map_err(|error| {
             let failure = origin.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -229,24 +241,60 @@ impl Passage<'_> {
 struct Origin<'a> {
     passage: Passage<'a>,
     blob: &'a Descriptor,
+    /// What was read since the start was read last, so that a reader can begin in the middle.
+    midstates: Mutex<Midstates>,
+    /// How far it was read already.
+    farthest: Arc<AtomicU64>,
     /// What the source did wrong in the last try.
     failure: Arc<Mutex<Option<StoreError>>>,
+}
+
+impl<'a> Origin<'a> {
+    fn new(passage: Passage<'a>, blob: &'a Descriptor) -> Self {
+        let (midstates, farthest, failure) = Default::default();
+        Self { passage, blob, midstates, farthest, failure }
+    }
+
+    /// Counts the bytes of a stream that begins at the byte `at`, those that were read before apart.
+    fn counted(&self, stream: BlobStream, mut at: u64) -> BlobStream {
+        let (events, farthest) = (self.passage.events.clone(), Arc::clone(&self.farthest));
+        let counted = stream.inspect_ok(move |piece| {
+            let (before, length) = (at, piece.len() as u64);
+            at += length;
+            let known = farthest.fetch_max(at, Ordering::Relaxed).saturating_sub(before);
+            events.moved(length);
+            events.moved_again(known.min(length));
+        });
+        Box::pin(counted)
+    }
+}
+
+fn note(failure: Option<StoreError>, slot: &Mutex<Option<StoreError>>) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = failure;
 }
 
 #[async_trait]
 impl BlobOrigin for Origin<'_> {
     async fn open(&self) -> Result<BlobStream, StoreError> {
-        let note = |failure: Option<StoreError>, slot: &Mutex<Option<StoreError>>| {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-        };
+        self.open_from(0).await
+    }
+
+    async fn open_from(&self, start: u64) -> Result<BlobStream, StoreError> {
+        let Passage { source, source_name, from, .. } = self.passage;
         note(None, &self.failure);
-        let opened = self.passage.source.blob(self.passage.from, self.blob).await;
+        let midstates = {
+            let mut midstates = self.midstates.lock().unwrap_or_else(PoisonError::into_inner);
+            if start == 0 {
+                *midstates = Midstates::default();
+            }
+            midstates.clone()
+        };
+        let begin = midstates.begin(start);
+        let opened = source.blob_from(from, self.blob, begin).await;
         let stream = opened.inspect_err(|error| note(Some(error.clone()), &self.failure))?;
-        let reference = format!("{}@{}", self.passage.source_name, self.blob.digest);
-        let (events, failure) = (self.passage.events.clone(), Arc::clone(&self.failure));
-        Ok(Box::pin(verified(stream, self.blob, reference).inspect(move |piece| match piece {
-            Ok(piece) => events.moved(piece.len() as u64),
-            Err(error) => note(Some(error.clone()), &failure),
-        })))
+        let reference = format!("{source_name}@{}", self.blob.digest);
+        let checked = midstates.verified(self.counted(stream, begin), self.blob, reference, start);
+        let failure = Arc::clone(&self.failure);
+        Ok(Box::pin(checked.inspect_err(move |error| note(Some(error.clone()), &failure))))
     }
 }

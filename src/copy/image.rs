@@ -1,13 +1,14 @@
 //! One image on its way.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 
 use super::blob::Passage;
 use super::{Run, Stop, conflict};
 use crate::fault::cause;
-use crate::oci::{Digest, ManifestRef, RawManifest};
+use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest};
 use crate::plan::{Cause, Decision, Graph, Item, Node, Proof, Side, Transfer};
 use crate::store::{Placed, Push, Source, StoreError, StoreErrorKind};
 
@@ -57,21 +58,50 @@ impl<'a> Image<'a> {
     }
 
     /// Puts everything of a graph to the target except its root, and gives the root's document.
-    pub(super) async fn push_below_root(&self, graph: &Graph) -> Result<RawManifest, Stop> {
-        let blobs = graph.distinct_blobs().map(|blob| async move {
-            let placed = self.run.ledger.place(self.passage()?, blob).await?;
-            self.count(placed, blob.size);
-            Ok::<(), Cause>(())
-        });
-        try_join_all(blobs).await.map_err(Stop::Failed)?;
+    pub(super) async fn push_below_root<'g>(&self, graph: &'g Graph) -> Result<RawManifest, Stop> {
         let (root, below) = graph.nodes.split_last().ok_or_else(|| self.missing(&graph.root().digest))?;
-        // Images first, all together; then the indexes that name them, in their order.
-        let images = below.iter().filter(|node| node.children.is_empty());
-        try_join_all(images.map(|node| self.push_child(graph, node))).await?;
-        for index in below.iter().filter(|node| !node.children.is_empty()) {
+        // Each image as soon as its own blobs are there, all together; then the indexes that name them, in their order.
+        let mut seen = HashSet::new();
+        let mut placing = |node: &'g Node| {
+            let blobs = node.blobs.iter().map(|blob| (blob, seen.insert(&blob.digest)));
+            self.place_blobs(blobs.collect())
+        };
+        let (images, indexes): (Vec<&Node>, Vec<&Node>) =
+            below.iter().partition(|node| node.children.is_empty());
+        let others: Vec<_> = indexes.iter().copied().chain([root]).map(&mut placing).collect();
+        let images = images.into_iter().map(|node| {
+            let placed = placing(node);
+            async move {
+                placed.await?;
+                self.push_child(graph, node).await
+            }
+        });
+        try_join(try_join_all(images), try_join_all(others)).await?;
+        for index in indexes {
             self.push_child(graph, index).await?;
         }
         self.document(&root.digest).await
+    }
+
+    /// Sees to it that the target has some blobs, and counts those that are marked.
+    async fn place_blobs(&self, blobs: Vec<(&Descriptor, bool)>) -> Result<(), Stop> {
+        let placed = blobs.into_iter().map(|(blob, counts)| async move {
+            let (ledger, passage) = (&self.run.ledger, self.passage()?);
+            if counts {
+                self.count(ledger.place(passage, blob).await?, blob.size);
+                return Ok(());
+            }
+            ledger.wait_for(passage, blob).await
+        });
+        try_join_all(placed).await.map(drop::<Vec<()>>).map_err(Stop::Failed)
+    }
+
+    /// Sends one of its blobs before its turn. What goes wrong is said when its turn comes.
+    pub(super) async fn send_ahead(&self, blob: &Descriptor) {
+        if let Ok(passage) = self.passage() {
+            let sent = self.run.ledger.wait_for(passage, blob).await;
+            tracing::debug!(blob = %blob.digest, sent = sent.is_ok(), "sent ahead");
+        }
     }
 
     async fn push_child(&self, graph: &Graph, node: &Node) -> Result<(), Stop> {

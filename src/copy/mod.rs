@@ -4,6 +4,7 @@
 //! the plan saw them right before it writes one, and reads them back right after. One image that fails
 //! stops no other.
 
+mod ahead;
 mod blob;
 mod companion;
 mod image;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinSet};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::event::{Event, Events};
 use crate::oci::Digest;
@@ -67,6 +69,7 @@ pub async fn copy(
         }
     }
     let mut waiting = waiting.into_iter();
+    let ahead = AbortOnDropHandle::new(tokio::spawn(ahead::run(Arc::clone(&run))));
     let mut tasks = JoinSet::new();
     let mut under_way: HashMap<Id, usize> = HashMap::new();
     tokio::pin!(stop);
@@ -92,6 +95,7 @@ pub async fn copy(
         }
     }
     tasks.shutdown().await;
+    drop(ahead);
     results.into_iter().map(|result| result.unwrap_or_else(|| ended(Outcome::NotRun))).collect()
 }
 

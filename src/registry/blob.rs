@@ -1,20 +1,20 @@
 //! Reading, mounting and uploading blobs (distribution-spec, "Pulling blobs", "Pushing blobs",
 //! "Mounting a blob from another repository").
 //!
-//! An upload is a POST and one PUT with a Content-Length: every registry takes that, chunks are where
-//! they differ.
+//! The cheapest way to a blob at a target is found here; `upload` sends its bytes where there is none.
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, LOCATION};
+use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
 use super::auth::Scope;
 use super::call::Call;
-use super::client::same_origin;
-use super::retry::{is_transient, retry_after};
+use super::download::download;
+use super::upload::Upload;
 use super::{ReadWrite, Remote};
 use crate::oci::{Descriptor, Repository};
 use crate::store::{BlobOrigin, BlobStream, Placed, Push, StoreError, StoreErrorKind};
@@ -59,13 +59,10 @@ impl<A> Remote<A> {
         &self,
         repository: &Repository,
         blob: &Descriptor,
+        start: u64,
     ) -> Result<BlobStream, StoreError> {
-        let answer = self.client.send(&self.blob_call(Method::GET, repository, blob)).await?;
-        if answer.status != StatusCode::OK {
-            return Err(answer.into_error().await);
-        }
-        self.client.silence.ends();
-        Ok(answer.stream())
+        let call = self.blob_call(Method::GET, repository, blob);
+        download(Arc::clone(&self.client), call, blob.size, start).await
     }
 }
 
@@ -75,32 +72,6 @@ const PROBE_LIMIT: u64 = 1024 * 1024;
 
 /// So long a blob waits for another one to find out whether the registry mounts.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
-
-/// A blob on its way into a repository.
-#[derive(Clone, Copy)]
-struct Upload<'a> {
-    repository: &'a Repository,
-    blob: &'a Descriptor,
-    origin: &'a dyn BlobOrigin,
-}
-
-/// A try to send a blob that failed, and whether another one may help.
-struct Failed {
-    error: StoreError,
-    again: Option<Again>,
-}
-
-/// Another try, and how long the registry asks to wait before.
-struct Again {
-    asked: Option<Duration>,
-}
-
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        let again = (error.kind == StoreErrorKind::Unavailable).then_some(Again { asked: None });
-        Self { error, again }
-    }
-}
 
 impl Remote<ReadWrite> {
     pub(super) async fn place_blob(
@@ -191,27 +162,7 @@ impl Remote<ReadWrite> {
         self.upload(upload, location).await
     }
 
-    /// Sends the bytes, again from the start where the way there breaks.
-    async fn upload(&self, upload: Upload<'_>, mut location: Url) -> Result<Placed, StoreError> {
-        let mut delays = self.client.retry.delays();
-        loop {
-            let Failed { error, again } = match self.send(upload, location).await {
-                Ok(()) => return Ok(Placed::Uploaded),
-                Err(failed) => failed,
-            };
-            let pause = again.and_then(|Again { asked }| self.client.retry.pause(&mut delays, asked));
-            let Some(pause) = pause.filter(|pause| self.client.in_time(*pause)) else { return Err(error) };
-            tokio::time::sleep(pause).await;
-            self.client.traffic.retries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            // The answer may have been lost, and not the bytes.
-            if self.head_blob(upload.repository, upload.blob).await? {
-                return Ok(Placed::Uploaded);
-            }
-            location = self.plain_start(upload).await?;
-        }
-    }
-
-    async fn plain_start(&self, upload: Upload<'_>) -> Result<Url, StoreError> {
+    pub(super) async fn plain_start(&self, upload: Upload<'_>) -> Result<Url, StoreError> {
         match self.start(upload, None).await? {
             Started::At(location) => Ok(location),
             Started::Mounted | Started::Refused => {
@@ -255,8 +206,7 @@ impl Remote<ReadWrite> {
                 Ok(Started::Mounted)
             }
             StatusCode::ACCEPTED => {
-                let location = answer.header(LOCATION).and_then(|text| answer.url.join(text).ok());
-                let location = location.map(|location| self.client.at_home(location));
+                let location = self.next_location(&answer);
                 drop(answer.error_body().await);
                 location.map(Started::At).ok_or_else(|| {
                     let message = "the registry does not say where to upload to (no Location)";
@@ -269,29 +219,5 @@ impl Remote<ReadWrite> {
             }
             _ => Err(answer.into_error().await),
         }
-    }
-
-    async fn send(&self, upload: Upload<'_>, mut location: Url) -> Result<(), Failed> {
-        let Upload { repository, blob, origin } = upload;
-        location.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
-        if self.client.base.scheme() == "https" && location.scheme() == "http" {
-            // Only the host: the rest of such an address can hold a secret.
-            let host = location.host_str().unwrap_or_default();
-            let message = format!("the registry wants the upload at an unencrypted address, at {host}");
-            let reference = self.name(repository, &blob.digest);
-            return Err(StoreError::new("upload blob", reference, StoreErrorKind::Other, message).into());
-        }
-        let mut call = Call::new(Method::PUT, location, "upload blob", self.name(repository, &blob.digest));
-        if same_origin(&call.url, &self.client.base) {
-            call = call.scope(self.scope(repository));
-        }
-        let answer = self.client.send_blob(&call, blob.size, origin).await?;
-        if !answer.status.is_success() {
-            let asked = retry_after(&answer.headers, SystemTime::now());
-            let again = is_transient(answer.status).then_some(Again { asked });
-            return Err(Failed { error: answer.into_error().await, again });
-        }
-        drop(answer.error_body().await);
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::redact::Secrets;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// A request to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) url: Url,

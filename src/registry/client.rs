@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -20,13 +19,14 @@ use super::answer::{Answer, Sender};
 use super::auth::Auth;
 use super::call::{Body, Call};
 use super::error::unreachable;
+use super::feed::Part;
 use super::guard::check_literal;
 use super::quota::{Quotas, UsedUp, is_about_quota};
 use super::redact::Secrets;
 use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
 use super::silence::Silence;
 use super::slots::Slots;
-use crate::store::{BlobOrigin, BlobStream, StoreError, StoreErrorKind};
+use crate::store::{StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
 const REDIRECTS: usize = 5;
@@ -38,6 +38,10 @@ pub struct Traffic {
     pub requests: AtomicU64,
     /// Requests that were sent again after a failure.
     pub retries: AtomicU64,
+    /// Bytes of blobs that came once more because a source does not begin in the middle; nobody got them.
+    pub skipped: AtomicU64,
+    /// Bytes of blobs that were sent to a target once more.
+    pub sent_twice: AtomicU64,
 }
 
 /// A registry, as seen by one side of the copy.
@@ -135,14 +139,9 @@ impl Client {
         }
     }
 
-    /// Sends a request whose body streams from elsewhere, once: a stream cannot be sent again.
-    pub(super) async fn send_blob(
-        &self,
-        call: &Call,
-        size: u64,
-        origin: &dyn BlobOrigin,
-    ) -> Result<Answer, StoreError> {
-        self.logged_in(call, Some((size, origin))).await
+    /// Sends a request whose body streams from elsewhere, once: what became of it is for the caller to find out.
+    pub(super) async fn send_part(&self, call: &Call, part: Part<'_>) -> Result<Answer, StoreError> {
+        self.logged_in(call, Some(part)).await
     }
 
     async fn retrying(&self, call: &Call, with_login: bool) -> Result<Answer, StoreError> {
@@ -199,11 +198,7 @@ impl Client {
     }
 
     /// One attempt, with the login that it takes and the redirects that it leads to.
-    async fn logged_in(
-        &self,
-        call: &Call,
-        stream: Option<(u64, &dyn BlobOrigin)>,
-    ) -> Result<Answer, StoreError> {
+    async fn logged_in(&self, call: &Call, part: Option<Part<'_>>) -> Result<Answer, StoreError> {
         let slot = Some(self.slots.take().await);
         let _pull = if call.is_pull {
             Some(self.quotas.admit().await.map_err(|used_up| self.used_up(call, used_up))?)
@@ -222,12 +217,9 @@ impl Client {
                 secrets.add_header(authorization);
             }
             let request = self.request(call, &url, authorization.as_ref())?;
-            let response = match stream {
+            let response = match part {
                 None => self.head_of_answer(call, &url, request).await?,
-                Some((size, origin)) => {
-                    let body = origin.open().await.map_err(StoreError::exhausted)?;
-                    self.head_of_upload(call, request, size, body).await?
-                }
+                Some(part) => self.head_of_upload(call, request, part).await?,
             };
             if response.status() == StatusCode::UNAUTHORIZED && at_home && !challenged {
                 challenged = true;
@@ -311,51 +303,8 @@ impl Client {
         }
     }
 
-    /// Sends a streamed body. As long as pieces flow there is no limit to the time it takes.
-    async fn head_of_upload(
-        &self,
-        call: &Call,
-        request: reqwest::RequestBuilder,
-        size: u64,
-        body: BlobStream,
-    ) -> Result<reqwest::Response, StoreError> {
-        self.traffic.requests.fetch_add(1, Ordering::Relaxed);
-        let progress = Arc::new(AtomicU64::new(0));
-        let seen = Arc::clone(&progress);
-        let body = body.inspect(move |piece| {
-            let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
-            seen.fetch_add(length, Ordering::Relaxed);
-        });
-        // These take the place of what a request without a body says. With two lengths the body would be sent
-        // in HTTP's own chunks, which not every registry takes.
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_LENGTH, size.into());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        let send = request.headers(headers).body(reqwest::Body::wrap_stream(body)).send();
-        tokio::pin!(send);
-        let began = Instant::now();
-        let mut before = 0;
-        loop {
-            let patience = if before < size { self.patience.idle * 2 } else { self.patience.commit };
-            match timeout(patience, &mut send).await {
-                Ok(Ok(response)) => {
-                    self.note_answer(call, &response, began);
-                    return Ok(response);
-                }
-                Ok(Err(error)) => {
-                    let host = self.name_of(&call.url);
-                    return Err(unreachable(call.operation, &call.reference, &host, &error));
-                }
-                Err(_) if progress.load(Ordering::Relaxed) > before => {
-                    before = progress.load(Ordering::Relaxed);
-                }
-                Err(_) => return Err(self.silent(call, &call.url, patience)),
-            }
-        }
-    }
-
     /// The query stays out: registries put keys of their own into it.
-    fn note_answer(&self, call: &Call, response: &reqwest::Response, sent: Instant) {
+    pub(super) fn note_answer(&self, call: &Call, response: &reqwest::Response, sent: Instant) {
         // What a body was asked for with counts once it is there.
         if call.method != Method::GET || response.status() != StatusCode::OK {
             self.silence.ends();
@@ -368,7 +317,7 @@ impl Client {
         tracing::debug!(host = %self.host, method = %call.method, path, status = response.status().as_u16());
     }
 
-    fn silent(&self, call: &Call, url: &Url, patience: Duration) -> StoreError {
+    pub(super) fn silent(&self, call: &Call, url: &Url, patience: Duration) -> StoreError {
         let message = format!("{} did not answer within {} s", self.name_of(url), patience.as_secs_f32());
         call.error(StoreErrorKind::Unavailable, message)
     }
@@ -378,7 +327,7 @@ impl Client {
     }
 
     /// Who is at a URL, for messages: the registry, or the other host that it led to.
-    fn name_of(&self, url: &Url) -> String {
+    pub(super) fn name_of(&self, url: &Url) -> String {
         if same_origin(url, &self.base) {
             return self.host.clone();
         }

@@ -54,6 +54,7 @@ impl Refusal {
             {
                 StoreErrorKind::ContentUnknown
             }
+            (400, "DIGEST_INVALID") => StoreErrorKind::Corrupt,
             (401 | 403, _) => StoreErrorKind::Denied,
             (404, _) => StoreErrorKind::NotFound,
             (413, _) => StoreErrorKind::TooLarge,
@@ -111,9 +112,9 @@ pub(super) fn unreachable(
     let mut last = String::new();
     let mut by_proxy = false;
     while let Some(inner) = cause {
-        // A body that is a stream from the other side fails with that side's error.
+        // A body that is a stream from the other side fails with that side's error, which tried what it could.
         if let Some(inner) = inner.downcast_ref::<StoreError>() {
-            return inner.clone();
+            return inner.clone().exhausted();
         }
         if inner.is::<Refused>() {
             return StoreError::new(operation, reference, StoreErrorKind::Other, inner.to_string());

@@ -218,7 +218,16 @@ impl<A: Send + Sync> Source for Remote<A> {
     }
 
     async fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<BlobStream, StoreError> {
-        self.get_blob(repository, blob).await
+        self.get_blob(repository, blob, 0).await
+    }
+
+    async fn blob_from(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        start: u64,
+    ) -> Result<BlobStream, StoreError> {
+        self.get_blob(repository, blob, start).await
     }
 
     async fn referrers(

@@ -10,16 +10,20 @@ mod blob;
 mod call;
 mod client;
 mod credentials;
+mod download;
 mod error;
+mod feed;
 mod guard;
 mod link;
 mod manifest;
+mod quirks;
 mod quota;
 mod redact;
 mod referrers;
 mod retry;
 mod silence;
 mod slots;
+mod upload;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,6 +36,7 @@ use url::Url;
 pub use client::Traffic;
 pub use credentials::{Credential, CredentialError, Credentials, Helpers};
 pub use guard::Reach;
+pub use quirks::{Chunks, Profile};
 pub use retry::{Patience, RetryPolicy};
 
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
@@ -40,6 +45,7 @@ use client::{Client, Way};
 use quota::Quotas;
 use silence::Silence;
 use slots::Slots;
+use upload::Lessons;
 
 /// Who we are to a registry's operator.
 const USER_AGENT: &str = concat!("image-syncer/", env!("CARGO_PKG_VERSION"));
@@ -197,7 +203,7 @@ impl Registries {
             Some(guarded) => Way { http: guarded.clone(), is_guarded: true },
             None => Way { http: unguarded.clone(), is_guarded: false },
         };
-        let client = Client {
+        let client = Arc::new(Client {
             host: host.to_string(),
             base,
             home: way(trusted),
@@ -210,15 +216,17 @@ impl Registries {
             deadline: self.settings.deadline,
             traffic: Arc::clone(&self.traffic),
             silence: Silence::default(),
-        };
+        });
         Remote {
             client,
             registry: registry.clone(),
+            profile: Profile::of(registry),
             is_direct: !self.settings.endpoints.contains_key(registry),
             actions,
             referrers_api: Mutex::default(),
             mounts_own: OnceLock::new(),
             probing: tokio::sync::Mutex::default(),
+            lessons: Lessons::default(),
             probes: Mutex::default(),
             turns: Mutex::default(),
             access: PhantomData,
@@ -332,8 +340,9 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 /// One registry, seen by one side of the copy.
 #[derive(Debug)]
 pub struct Remote<A> {
-    client: Client,
+    client: Arc<Client>,
     registry: Registry,
+    profile: Profile,
     /// Whether the registry is asked itself, and not a cache that may know of a part only.
     is_direct: bool,
     actions: &'static str,
@@ -343,6 +352,7 @@ pub struct Remote<A> {
     mounts_own: OnceLock<bool>,
     /// Held by the blob that finds that out.
     probing: tokio::sync::Mutex<()>,
+    lessons: Lessons,
     /// Held by whoever finds out whether a repository answers the referrers API.
     probes: Mutex<HashMap<Repository, Turn>>,
     /// One turn a subject: its referrers are pushed one after the other.
@@ -380,7 +390,7 @@ mod tests {
         let registries = registries(&[("ghcr.io", "http://127.0.0.1:5000/cache")]);
         let base = |host: &str| {
             let remote = registries.source(&host.parse().expect("a registry"));
-            (remote.client.url("a/b/tags/list").to_string(), remote.client.host)
+            (remote.client.url("a/b/tags/list").to_string(), remote.client.host.clone())
         };
         let expect = |url: &str, host: &str| (format!("{url}/v2/a/b/tags/list"), host.to_owned());
         assert_eq!(base("docker.io"), expect("https://registry-1.docker.io", "docker.io"));

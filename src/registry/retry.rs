@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
 use crate::duration;
@@ -55,7 +55,7 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// The pauses, one for each retry.
-    pub(super) fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
+    pub(super) fn delays(&self) -> ExponentialBackoff {
         ExponentialBuilder::default()
             .with_min_delay(self.first_delay)
             .with_max_delay(self.longest_delay)
@@ -73,6 +73,44 @@ impl RetryPolicy {
     ) -> Option<Duration> {
         let (own, asked) = (delays.next()?, asked.unwrap_or_default());
         (asked <= self.longest_asked).then(|| own.max(asked))
+    }
+}
+
+/// A transfer that gets ahead is tried again so many times as often as a request, altogether.
+const PARTS: usize = 25;
+
+/// So many bytes are getting ahead. With fewer, who hangs after every byte could be waited for without end.
+const PROGRESS: u64 = 256 * 1024;
+
+/// The tries of a transfer that comes in parts: as many as of a request while nothing comes, and more where each
+/// brings something.
+#[derive(Debug)]
+pub(super) struct Tries {
+    policy: RetryPolicy,
+    delays: ExponentialBackoff,
+    left: usize,
+    /// What has come since it got ahead last, in bytes.
+    come: u64,
+}
+
+impl Tries {
+    pub(super) fn new(policy: RetryPolicy) -> Self {
+        Self { policy, delays: policy.delays(), left: policy.retries.saturating_mul(PARTS), come: 0 }
+    }
+
+    /// So many more bytes have come.
+    pub(super) fn progress(&mut self, bytes: u64) {
+        self.come = self.come.saturating_add(bytes);
+        if self.come >= PROGRESS {
+            self.come = 0;
+            self.delays = self.policy.delays();
+        }
+    }
+
+    /// The pause before the next try, as [`RetryPolicy::pause`] has it.
+    pub(super) fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
+        self.policy.pause(&mut self.delays, asked)
     }
 }
 
@@ -127,6 +165,22 @@ mod tests {
         assert_eq!(asked("retry-after: 3"), Some(Duration::from_secs(3)));
         assert_eq!(asked("retry-after: soon"), None);
         assert_eq!(asked("too many requests"), None);
+    }
+
+    #[test]
+    fn what_gets_ahead_is_tried_longer_and_not_for_ever() {
+        let policy = RetryPolicy { retries: 2, ..RetryPolicy::default() };
+        let mut tries = Tries::new(policy);
+        assert_eq!((0..9).filter_map(|_| tries.pause(None)).count(), 2);
+        let count = |each: u64| {
+            let mut tries = Tries::new(policy);
+            let ahead = (0..1000).map_while(|_| {
+                tries.progress(each);
+                tries.pause(None)
+            });
+            ahead.count()
+        };
+        assert_eq!((count(1), count(PROGRESS / 3), count(PROGRESS)), (2, 2, 2 * PARTS));
     }
 
     #[test]

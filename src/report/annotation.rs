@@ -67,8 +67,8 @@ impl Report {
             if let Some(explanation) = entry.explanation() {
                 message.extend(explanation.story);
                 for advice in explanation.advice {
-                    message.push(advice.sentence);
-                    message.extend(advice.line);
+                    let line = advice.line.map_or_else(String::new, |line| format!(" `{line}`."));
+                    message.push(format!("{}{line}", advice.sentence));
                 }
             }
             all.push(annotation(weight, format!("{}: {name}", status.word()), message.join(" ")));

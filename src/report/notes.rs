@@ -8,7 +8,7 @@ const SKIPPED: (&str, &str) =
     ("--signatures skip", "signatures and other companions are neither looked for nor copied");
 
 impl Report {
-    /// Warnings of the lists' reader with their places, then remarks with those of their images, then what
+    /// What there is to say of the run, then warnings of the lists' reader with their places, then remarks with those of their images, then what
     /// holds for the run. The texts hold what came from outside and are not escaped.
     pub(super) fn notes(&self) -> Vec<(String, String)> {
         let warnings =
@@ -22,7 +22,8 @@ impl Report {
             .entries()
             .any(|entry| entry.remarks().any(|remark| remark.kind == RemarkKind::CompanionsSkipped))
             .then(|| (SKIPPED.0.to_owned(), SKIPPED.1.to_owned()));
-        warnings.chain(remarks).chain(skipped).collect()
+        let run = self.run.remarks.iter().map(|remark| ("the run".to_owned(), remark.clone()));
+        run.chain(warnings).chain(remarks).chain(skipped).collect()
     }
 }
 

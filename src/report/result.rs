@@ -29,13 +29,14 @@ impl Report {
         }
     }
 
-    /// A JSON list of the images, each with `source`, `target` (with the digest, where it is known) and
+    /// A JSON list of the images, of those that are new or changed if versions were compared, each with `source`, `target` (with the digest, where it is known) and
     /// `outcome` (in a plan the decision). In at most `limit` bytes: those that weigh least are left out, what
     /// was up to date before others. The number is how many are missing.
     #[must_use]
     pub fn images(&self, limit: usize) -> (String, usize) {
         let mut list = String::from("[");
-        let entries = self.entries_by_weight();
+        let mut entries = self.entries_by_weight();
+        entries.retain(Entry::is_of_this_change);
         for (number, entry) in entries.iter().enumerate() {
             let target = match &entry.item.digest {
                 Some(digest) => format!("{}@{digest}", entry.item.target),

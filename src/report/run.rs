@@ -17,12 +17,19 @@ pub struct Run {
     pub retries: u64,
     /// Bytes of blobs that came from sources, those of failed copies included.
     pub bytes_moved: u64,
+    /// Those of them that had come before, and came again because something broke.
+    pub bytes_downloaded_again: u64,
+    /// Bytes of blobs that were sent to the target once more because something broke.
+    pub bytes_sent_twice: u64,
     /// Whether a conflict decides the exit code.
     pub on_tag_conflict: OnTagConflict,
     /// What registries that count what is read of them still allow, as far as they have said so.
     pub pulls: Vec<Pulls>,
     /// What ended the run before its time.
     pub interruption: Option<Interruption>,
+    /// What there is to say of the run as a whole: sentences without their full stops. They can hold what came from
+    /// outside and are not escaped.
+    pub remarks: Vec<String>,
     /// The commit whose lists were read, where that is known.
     pub commit: Option<Link>,
     /// Where the run's log can be seen.

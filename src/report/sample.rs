@@ -114,9 +114,12 @@ fn run(mode: Mode) -> Run {
         duration: Duration::from_millis(3240),
         retries: 0,
         bytes_moved: 0,
+        bytes_downloaded_again: 0,
+        bytes_sent_twice: 0,
         on_tag_conflict: OnTagConflict::Fail,
         pulls: Vec::new(),
         interruption: None,
+        remarks: Vec::new(),
         commit: None,
         log: None,
     }
@@ -222,6 +225,8 @@ pub(super) fn rich_sync() -> Report {
     report.warnings = warnings();
     report.run.retries = 3;
     report.run.bytes_moved = 263_500_000;
+    report.run.bytes_downloaded_again = 1_200_000;
+    report.run.bytes_sent_twice = 64_000;
     report
 }
 

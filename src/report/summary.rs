@@ -75,11 +75,17 @@ fn pulls(pulls: &Pulls, mode: Mode) -> String {
     }
 }
 
-/// What it took, in parts to be joined: `2 retries`, `3.2 s`.
+/// What it took, in parts to be joined: `2 retries`, `1.1 MiB downloaded again`, `3.2 s`.
 pub(super) fn effort(report: &Report) -> Vec<String> {
     let mut parts = Vec::new();
     if report.run.retries > 0 {
         parts.push(count(report.run.retries, "retry", "retries"));
+    }
+    if report.run.bytes_downloaded_again > 0 {
+        parts.push(format!("{} downloaded again", bytes(report.run.bytes_downloaded_again)));
+    }
+    if report.run.bytes_sent_twice > 0 {
+        parts.push(format!("{} sent twice", bytes(report.run.bytes_sent_twice)));
     }
     parts.push(duration(report.run.duration));
     parts

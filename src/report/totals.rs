@@ -33,10 +33,16 @@ impl Report {
         Totals::of(self.entries())
     }
 
-    /// The sums over what is new or other than in an earlier version of the lists.
+    /// The sums over what is new or other than in an earlier version of the lists. The bytes to move are those of a
+    /// sync, which does the rest of the list as well: a blob that both have is moved once.
     #[must_use]
     pub fn totals_of_this_change(&self) -> Totals {
-        Totals::of(self.entries().filter(Entry::is_of_this_change))
+        let all = self.totals();
+        Totals {
+            bytes_to_move: all.bytes_to_move,
+            bytes_to_move_incomplete: all.bytes_to_move_incomplete,
+            ..Totals::of(self.entries().filter(Entry::is_of_this_change))
+        }
     }
 }
 

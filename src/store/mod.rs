@@ -6,22 +6,23 @@
 
 mod remembered;
 mod single_flight;
+mod verified;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
 pub use remembered::Remembered;
 pub(crate) use single_flight::SingleFlight;
+pub use verified::{Midstates, verified};
 
-use crate::oci::{Descriptor, Digest, Digester, ManifestRef, RawManifest, Registry, Repository, Tag};
+use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Registry, Repository, Tag};
 
 /// The most bytes that a manifest may have: 4 MiB (distribution-spec, "Pushing Manifests").
 pub const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
@@ -51,6 +52,17 @@ pub trait Source: Send + Sync {
 
     /// A blob's bytes as they come, not checked: wrap them with [`verified`].
     async fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<BlobStream, StoreError>;
+
+    /// As [`Source::blob`], from the byte `start` on, counted from 0. A store that cannot begin in the middle
+    /// reads what stands before and drops it.
+    async fn blob_from(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        start: u64,
+    ) -> Result<BlobStream, StoreError> {
+        Ok(without_first(self.blob(repository, blob).await?, start))
+    }
 
     /// All manifests that name `subject` as theirs, of whatever page.
     ///
@@ -98,11 +110,30 @@ pub struct Quota {
 /// The sources of a run, by registry.
 pub type Sources = HashMap<Registry, Arc<dyn Source>>;
 
-/// Gives a blob's bytes, again from the start each time that it is asked: a push that breaks starts anew.
+/// Gives a blob's bytes, again each time that it is asked: a push that breaks starts anew, or goes on from where
+/// the target got to.
 #[async_trait]
 pub trait BlobOrigin: Send + Sync {
     /// The checked bytes from the start.
     async fn open(&self) -> Result<BlobStream, StoreError>;
+
+    /// The checked bytes from `start` on, counted from 0. What stands before was passed on by an earlier opening,
+    /// and is checked together with these.
+    async fn open_from(&self, start: u64) -> Result<BlobStream, StoreError> {
+        Ok(without_first(self.open().await?, start))
+    }
+}
+
+/// A stream without its first `count` bytes.
+fn without_first(stream: BlobStream, count: u64) -> BlobStream {
+    let mut left = count;
+    let rest = stream.try_filter_map(move |mut piece| {
+        let cut = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+        let dropped = piece.split_to(cut);
+        left -= dropped.len() as u64;
+        std::future::ready(Ok((!piece.is_empty()).then_some(piece)))
+    });
+    rest.boxed()
 }
 
 /// How much is believed of what a store says to have.
@@ -229,106 +260,9 @@ fn bounded(text: String) -> String {
     line
 }
 
-/// Passes a blob's bytes on and checks them on the way: exactly `blob.size` bytes with `blob.digest`.
-///
-/// The last piece is held back until the digest is known to be right, so that a reader that got all
-/// bytes got the right ones. A stream that is too long fails at the first byte too many.
-#[must_use]
-pub fn verified(inner: BlobStream, blob: &Descriptor, reference: String) -> BlobStream {
-    Box::pin(Verified {
-        inner,
-        expected: blob.digest.clone(),
-        size: blob.size,
-        seen: 0,
-        digester: Some(Digester::new(&blob.digest)),
-        reference,
-        held: None,
-    })
-}
-
-struct Verified {
-    inner: BlobStream,
-    expected: Digest,
-    size: u64,
-    seen: u64,
-    digester: Option<Digester>,
-    reference: String,
-    held: Option<Bytes>,
-}
-
-impl Verified {
-    fn corrupt(&self, message: String) -> StoreError {
-        StoreError::new("read blob", &self.reference, StoreErrorKind::Corrupt, message)
-    }
-
-    fn take(&mut self, piece: Bytes) -> Result<Option<Bytes>, StoreError> {
-        self.seen += piece.len() as u64;
-        if self.seen > self.size {
-            return Err(self.corrupt(format!("the body is longer than the {} bytes announced", self.size)));
-        }
-        if let Some(digester) = &mut self.digester {
-            digester.update(&piece);
-        }
-        Ok(self.held.replace(piece))
-    }
-
-    fn finish(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let Some(digester) = self.digester.take() else { return Ok(None) };
-        if self.seen < self.size {
-            return Err(self.corrupt(format!("the body ended after {} of {} bytes", self.seen, self.size)));
-        }
-        let found = digester.finish();
-        if found != self.expected {
-            return Err(self.corrupt(format!("the content has the digest {found}")));
-        }
-        Ok(self.held.take())
-    }
-}
-
-impl Stream for Verified {
-    type Item = Result<Bytes, StoreError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if self.digester.is_none() {
-                return Poll::Ready(None);
-            }
-            let step = match self.inner.as_mut().poll_next(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(piece))) if piece.is_empty() => continue,
-                Poll::Ready(Some(Ok(piece))) => self.take(piece),
-                Poll::Ready(Some(Err(error))) => Err(error),
-                Poll::Ready(None) => return Poll::Ready(self.finish().transpose()),
-            };
-            match step {
-                Ok(None) => {}
-                Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
-                Err(error) => {
-                    self.digester = None;
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::MediaType;
-    use futures::TryStreamExt as _;
-
-    async fn read(content: &'static [&'static [u8]], named: &[u8], size: u64) -> Result<Vec<u8>, String> {
-        let blob = Descriptor::new(MediaType::OCI_LAYER, Digest::sha256(named), size);
-        let pieces = futures::stream::iter(content.iter().map(|piece| Ok(Bytes::from_static(piece))));
-        verified(Box::pin(pieces), &blob, "r/a".into())
-            .try_fold(Vec::new(), |mut all, piece| async move {
-                all.extend_from_slice(&piece);
-                Ok(all)
-            })
-            .await
-            .map_err(|error| error.message)
-    }
 
     #[test]
     fn a_message_is_one_line_of_a_sane_length() {
@@ -336,14 +270,5 @@ mod tests {
         assert_eq!(message("a\u{1b}[31m\nb"), "a [31m b");
         assert_eq!(message(&"é".repeat(1000)), "é".repeat(1000));
         assert_eq!(message(&"é".repeat(1001)), "é".repeat(1000) + "…");
-    }
-
-    #[tokio::test]
-    async fn only_the_right_bytes_pass_whole() {
-        assert_eq!(read(&[b"ab", b"", b"c"], b"abc", 3).await, Ok(b"abc".to_vec()));
-        assert_eq!(read(&[], b"", 0).await, Ok(Vec::new()));
-        assert!(read(&[b"ab"], b"abc", 3).await.is_err_and(|text| text.contains("2 of 3")));
-        assert!(read(&[b"abcd"], b"abc", 3).await.is_err_and(|text| text.contains("longer")));
-        assert!(read(&[b"abd"], b"abc", 3).await.is_err_and(|text| text.contains("digest")));
     }
 }

@@ -145,6 +145,15 @@ impl Source for Remembered {
         self.inner.blob(repository, blob).await
     }
 
+    async fn blob_from(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        start: u64,
+    ) -> Result<BlobStream, StoreError> {
+        self.inner.blob_from(repository, blob, start).await
+    }
+
     async fn referrers(
         &self,
         repository: &Repository,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::stand_in::{Entry, GitHub};
 use crate::support::content::put_image;
+use crate::support::fault::Fault;
 use crate::workflow::{LIST, Workflow, has, merge_group};
 
 fn put(workflow: &Workflow, name: &str) {
@@ -218,6 +219,54 @@ fn a_list_that_is_taken_away_is_said() {
     step.expect(0, "noop");
     let warning = "the change takes more.yaml away";
     assert!(step.annotations().iter().any(|it| it.contains(warning)), "{:?}", step.annotations());
+    assert!(step.summary.contains(warning), "{}", step.summary);
+
+    // With a path that never was there.
+    let head = workflow.commit(&list("other"));
+    put(&workflow, "team/other");
+    let step = workflow.pull_request("pull_request", &workflow.commit(&app), &head, false);
+    step.expect(0, "planned");
+    let warning = "there is no more.yaml, neither with the change nor without it";
+    assert!(step.annotations().iter().any(|it| it.contains(warning)), "{:?}", step.annotations());
+    let comment = &workflow.github.comments()[0].body;
+    assert!(comment.contains(warning), "{comment}");
+}
+
+/// Git may merge what the program refuses: two entries for one target.
+#[test]
+fn a_target_that_was_given_away_meanwhile_is_said() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    put(&workflow, "team/one");
+    let entry = |name: &str| format!("{{source: SOURCE/team/{name}:1, target: x}}");
+    let start = workflow.commit("images: []\n");
+    let base = workflow.commit(&workflow.list(&[&entry("two")]));
+    let head = workflow.commit(&workflow.list(&[&entry("one")]));
+    workflow.github.departs(&head, &start);
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(0, "planned");
+    let warning = "the base branch has got another image meanwhile";
+    assert!(step.annotations().iter().any(|it| it.contains(warning)), "{:?}", step.annotations());
+    // The same entry on both sides is no reason to worry.
+    let base = workflow.commit(&workflow.list(&[&entry("one")]));
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    assert!(!step.text.contains(warning), "{}", step.text);
+}
+
+/// Nobody waits for a run whose time is over: what it found is told as any other result is.
+#[test]
+fn a_run_whose_time_is_over_says_so_everywhere() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true")).input("timeout", Some("1s"));
+    put(&workflow, "team/app");
+    workflow.source.on_request(|parts| parts.uri.path().contains("silent").then_some(Fault::Stall));
+    let base = workflow.commit("images: []\n");
+    let head =
+        workflow.commit(&workflow.list(&["source: SOURCE/team/app:1", "source: SOURCE/team/silent:1"]));
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(1, "failed");
+    assert!(step.annotations().iter().any(|it| it.starts_with("error :: ")), "{:?}", step.annotations());
+    let comment = &workflow.github.comments()[0].body;
+    assert!(comment.contains("1 not run") && comment.contains("1 to copy"), "{comment}");
+    assert!(!step.outputs["comment-url"].is_empty());
 }
 
 /// What was wrong before is not this change's fault: it is said, and decides nothing.
@@ -293,6 +342,8 @@ fn nothing_of_the_workspace_is_read_for_a_review() {
     for (name, value) in [
         ("DOCKER_CONFIG", workflow.workspace().join("docker").display().to_string()),
         ("SYNCER_CA_FILE", "ca.pem".to_owned()),
+        ("SSL_CERT_FILE", workflow.workspace().join("ca.pem").display().to_string()),
+        ("SSL_CERT_DIR", workflow.workspace().display().to_string()),
         ("SYNCER_TARGET_REPO_AUTH_KEY", "key.json".to_owned()),
         ("SYNCER_TARGET_REPO_AUTH_KEY", "../workspace/key.json".to_owned()),
     ] {

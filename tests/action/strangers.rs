@@ -260,6 +260,7 @@ fn the_key_in_a_file_is_hidden() {
     let masked: Vec<String> =
         step.commands().into_iter().filter(|it| it.name == "add-mask").map(|it| it.data).collect();
     assert!(masked.contains(&key.to_string()), "{masked:?}");
+    assert!(masked.contains(&"hunter2-hunter2".to_owned()), "{masked:?}");
     assert!(!masked.contains(&path.display().to_string()), "{masked:?}");
 }
 

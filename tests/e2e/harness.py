@@ -43,10 +43,11 @@ def _short(value, limit=1500):
 class Workplace:
     """The run's folders, environment and processes."""
 
-    def __init__(self, binary, tools, oci_client_pull, github_api):
+    def __init__(self, binary, tools, oci_client_pull, github_api, soak):
         self.binary = Path(binary).resolve()
         self.oci_client_pull = Path(oci_client_pull).resolve()
         self.github_api = Path(github_api).resolve()
+        self.soak = Path(soak).resolve()
         self.tools = Path(tools).resolve()
         self.root = Path(tempfile.mkdtemp(prefix="image-syncer-e2e-"))
         self._processes = []

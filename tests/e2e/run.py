@@ -15,6 +15,7 @@ import cases_kill
 import cases_layout
 import cases_memory
 import cases_mirror
+import cases_soak
 import cases_wild
 from harness import Book, Workplace, give_up_after
 
@@ -31,9 +32,10 @@ GROUPS = {
 FULL_GROUPS = {
     "memory": cases_memory,
     "kill": cases_kill,
+    "soak": cases_soak,
 }
 MINUTES = 40
-FULL_MINUTES = 80
+FULL_MINUTES = 100
 
 
 def main():
@@ -42,6 +44,7 @@ def main():
     parser.add_argument("--tools", required=True, help="the folder that scripts/tools fills")
     parser.add_argument("--oci-client-pull", required=True, help="the program examples/oci-client-pull.rs")
     parser.add_argument("--github-api", required=True, help="the program examples/github-api.rs")
+    parser.add_argument("--soak", required=True, help="the test program of tests/soak")
     parser.add_argument("--full", action="store_true", help="add the long cases")
     parser.add_argument("--only", action="append", help="run only this group (while working on it)")
     options = parser.parse_args()
@@ -57,7 +60,7 @@ def main():
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
 
     started = time.monotonic()
-    workplace = Workplace(options.binary, options.tools, options.oci_client_pull, options.github_api)
+    workplace = Workplace(options.binary, options.tools, options.oci_client_pull, options.github_api, options.soak)
     book = Book()
     give_up_after((FULL_MINUTES if options.full else MINUTES) * 60, workplace, book)
     try:

@@ -20,7 +20,10 @@ const UPLOADS: &str = "/blobs/uploads/";
 fn a_connection_that_ends_in_the_middle_of_an_upload() {
     let ambush = Ambush::new().at_target(first(1, Method::PUT, UPLOADS, || Fault::DropUploadAfter(3)));
     ambush.heals();
-    let ambush = Ambush::new().at_target(each(Method::PUT, UPLOADS, || Fault::DropUploadAfter(3)));
+    let ambush = Ambush::new().at_target(|parts| {
+        let with_bytes = matches!(parts.method, Method::PUT | Method::PATCH);
+        (with_bytes && parts.uri.path().contains(UPLOADS)).then_some(Fault::DropUploadAfter(0))
+    });
     ambush.fails("failed", &["target: failed to upload blob", "the connection to 127.0.0.1:"]);
 }
 

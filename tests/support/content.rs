@@ -151,9 +151,59 @@ pub(crate) fn put_blob_sha512(
     blob
 }
 
+/// An image with one layer of `size` bytes, which take little memory: most of its pieces are the same one. Gives the
+/// layer's digest, too.
+pub(crate) fn put_huge_image(memory: &Memory, name: &str, tag: &str, size: u64) -> (RawManifest, Digest) {
+    const PIECE: u64 = 1024 * 1024;
+
+    struct Pieces(Vec<bytes::Bytes>);
+
+    #[async_trait::async_trait]
+    impl BlobOrigin for Pieces {
+        async fn open(&self) -> Result<BlobStream, StoreError> {
+            Ok(Box::pin(futures::stream::iter(self.0.clone().into_iter().map(Ok))))
+        }
+    }
+
+    // Each begins with its number, so that none can stand for another.
+    let body = bytes::Bytes::from(noise(usize::try_from(PIECE).expect("a size") - 8));
+    let numbers = (0..size / PIECE).map(|number| bytes::Bytes::copy_from_slice(&number.to_be_bytes()));
+    let pieces = Pieces(numbers.flat_map(|number| [number, body.clone()]).collect());
+    let mut digester = Digester::sha256();
+    pieces.0.iter().for_each(|piece| digester.update(piece));
+    let layer = Descriptor::new(MediaType::OCI_LAYER, digester.finish(), size / PIECE * PIECE);
+    let repository = repository(name);
+    let pushed = memory.push_blob(&repository, &layer, Push::Again, &pieces);
+    futures::executor::block_on(pushed).expect("a blob");
+    let config = json!({ "architecture": "amd64", "os": "linux" }).to_string();
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "config": memory.put_blob(&repository, MediaType::OCI_CONFIG, config),
+        "layers": [&layer],
+    });
+    let image = put(memory, &repository, Some(tag), MediaType::OCI_MANIFEST, &document);
+    (image, layer.digest)
+}
+
 /// The SHA-512 digest of some bytes.
 pub(crate) fn sha512(bytes: &[u8]) -> Digest {
     let mut digester = Digester::Sha512(Box::default());
     digester.update(bytes);
     digester.finish()
+}
+
+/// So many bytes that do not repeat.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = length as u64 | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        // xorshift, by Marsaglia.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
 }

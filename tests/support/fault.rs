@@ -15,6 +15,8 @@ use http::StatusCode;
 pub(crate) enum Fault {
     /// It is answered with this, and the registry does not see it.
     Answer(Response),
+    /// It is answered with this at once, while its body is still coming, as a proxy with a limit does.
+    AnswerEarly(Response),
     /// It waits, then goes on as if nothing had been.
     Delay(Duration),
     /// It is never answered.
@@ -29,6 +31,10 @@ pub(crate) enum Fault {
     StallAfter(usize),
     /// Another byte in the place of the first one of the answer's body.
     Corrupt,
+    /// It is served, and its answer is lost with the connection.
+    LoseAnswer,
+    /// It is answered as if it had not had this header.
+    Ignore(&'static str),
     /// The answer lacks this header.
     Without(&'static str),
     /// The answer has this header, whatever it had before.
@@ -40,6 +46,19 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// What nginx answers where a request is larger than its `client_max_body_size`.
+    pub(crate) fn too_large() -> Self {
+        Self::body(413, "text/html", "<html>413 Request Entity Too Large</html>").early()
+    }
+
+    /// The same answer at once, while the body is still coming.
+    pub(crate) fn early(self) -> Self {
+        match self {
+            Self::Answer(response) => Self::AnswerEarly(response),
+            other => other,
+        }
+    }
+
     /// An answer with this status, media type and body.
     pub(crate) fn body(status: u16, media_type: &str, body: impl Into<Body>) -> Self {
         let mut response = Response::new(body.into());
@@ -77,6 +96,13 @@ pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) ->
         None => next.run(request).await,
         Some(Fault::Answer(response)) => {
             drain(request.into_body()).await;
+            response
+        }
+        Some(Fault::AnswerEarly(response)) => {
+            let body = request.into_body();
+            tokio::spawn(async move {
+                let _ = axum::body::to_bytes(body, 1 << 26).await;
+            });
             response
         }
         Some(Fault::Delay(time)) => {
@@ -120,6 +146,15 @@ pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) ->
                 })
             });
             Response::from_parts(parts, Body::from_stream(body))
+        }
+        Some(Fault::LoseAnswer) => {
+            drop(next.run(request).await);
+            end_connection()
+        }
+        Some(Fault::Ignore(name)) => {
+            let mut request = request;
+            request.headers_mut().remove(name);
+            next.run(request).await
         }
         Some(Fault::Without(name)) => {
             let mut response = next.run(request).await;

@@ -7,4 +7,5 @@ pub(crate) mod companions;
 pub(crate) mod content;
 pub(crate) mod fault;
 pub(crate) mod registry;
+pub(crate) mod relay;
 pub(crate) mod scenario;

@@ -44,6 +44,11 @@ impl Logged {
             && matches!(self.method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
     }
 
+    /// A header as text; empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> String {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    }
+
     /// `METHOD PATH STATUS`, for messages.
     pub(crate) fn line(&self) -> String {
         format!("{} {} {}", self.method, self.path, self.status)

@@ -14,6 +14,7 @@ use image_syncer::registry::{Credential, Credentials, Patience, RetryPolicy, Set
 use image_syncer::report::{Interruption, Mode, OnTagConflict, Report};
 
 use super::registry::{Logged, TestRegistry};
+use super::relay::Relay;
 
 /// Two registries and a list.
 pub(crate) struct Scenario {
@@ -67,6 +68,18 @@ impl Scenario {
             credentials: Arc::default(),
             target_credential: None,
         }
+    }
+
+    /// The source is reached through a line of its own.
+    pub(crate) fn source_through(mut self, line: &Relay) -> Self {
+        through(&mut self.settings, &self.source, line);
+        self
+    }
+
+    /// The target is reached through a line of its own.
+    pub(crate) fn target_through(mut self, line: &Relay) -> Self {
+        through(&mut self.settings, &self.target, line);
+        self
     }
 
     /// Lists an image of the source, `team/app:1`.
@@ -215,6 +228,11 @@ impl Scenario {
         let report = runtime.block_on(job.run(&Events::ignored(), stop));
         Told(report.expect("a report"))
     }
+}
+
+fn through(settings: &mut Settings, registry: &TestRegistry, line: &Relay) {
+    let url = format!("http://{}", line.host()).parse().expect("a URL");
+    settings.endpoints.insert(registry.host().parse().expect("a registry"), url);
 }
 
 /// What a run told.

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use futures::future::try_join_all;
 
 use super::review::Review;
-use super::{Situation, is_in_workspace, log};
+use super::{Situation, is_in_workspace, log, of_the_workspace};
 use crate::cli::{ActionOptions, RunOptions};
 use crate::command::options::{assemble, job, prefix_sources, signatures};
 use crate::command::sync::Job;
 use crate::command::{Surroundings, UsageError};
-use crate::config::{self, Changes, Fault, ListFile, MAX_BYTES, PrefixSources, TargetPrefix, Trusted};
+use crate::config::{
+    self, Change, Changes, Config, Entry, Fault, ListFile, MAX_BYTES, PrefixSources, TargetPrefix, Trusted,
+};
 use crate::github::api::{ApiErrorKind, ContentsError};
 use crate::github::{Api, CommitId};
 use crate::policy::{self, Policy};
@@ -21,10 +23,19 @@ use crate::registry::Reach;
 
 /// What there is to do.
 pub(super) enum Intake {
-    /// This, and what the change under review brings.
-    Job(Box<Job>, Option<Changes>),
-    /// Nothing.
-    Nothing(Nothing),
+    /// This.
+    Job(Box<Work>),
+    /// Nothing, and what else there is to say.
+    Nothing(Nothing, Vec<String>),
+}
+
+/// Something to do.
+pub(super) struct Work {
+    pub(super) job: Job,
+    /// What the change under review brings.
+    pub(super) changes: Option<Changes>,
+    /// What there is to say of the run as a whole.
+    pub(super) remarks: Vec<String>,
 }
 
 /// Why there is nothing to do.
@@ -74,13 +85,11 @@ pub(super) async fn read(
     surroundings: &Surroundings,
     situation: &Situation,
 ) -> Result<Intake, Refusal> {
-    match (&situation.review, &situation.api) {
-        (Some(review), Some(api)) => {
-            let reader = Reader { options, surroundings, situation, review, api };
-            reader.read().await
-        }
-        _ => Ok(Intake::Job(Box::new(job(&options.run, situation.mode, surroundings)?), None)),
+    if let (Some(review), Some(api)) = (&situation.review, &situation.api) {
+        return Reader { options, surroundings, situation, review, api }.read().await;
     }
+    let job = job(&options.run, situation.mode, surroundings)?;
+    Ok(Intake::Job(Box::new(Work { job, changes: None, remarks: Vec::new() })))
 }
 
 /// Reads a change that is under review.
@@ -97,6 +106,25 @@ struct Versions {
     name: String,
     head: Option<Vec<u8>>,
     before: Before,
+}
+
+impl Versions {
+    /// What there is to say of a list that the change does not have.
+    fn without_list(&self) -> Option<String> {
+        match (&self.head, &self.before) {
+            (Some(_), _) => None,
+            (None, Before::Missing) => Some(format!(
+                "there is no {}, neither with the change nor without it: a sync fails at a list that is not there; is \
+                 its path in images-file right?",
+                self.name
+            )),
+            (None, _) => Some(format!(
+                "the change takes {} away: what it lists stays at the target and is not looked after any more; take it \
+                 out of images-file too, since a sync fails at a list that is not there",
+                self.name
+            )),
+        }
+    }
 }
 
 /// A list as a commit has it that nobody is asked to mend.
@@ -122,31 +150,21 @@ impl Before {
 impl Reader<'_> {
     async fn read(&self) -> Result<Intake, Refusal> {
         if self.review.closed {
-            return Ok(Intake::Nothing(Nothing::NotOurs("the pull request is closed")));
+            return Ok(Intake::Nothing(Nothing::NotOurs("the pull request is closed"), Vec::new()));
         }
         if self.is_stale().await? {
             let why = "stale: the pull request has a newer commit, which has a run of its own";
-            return Ok(Intake::Nothing(Nothing::NotOurs(why)));
+            return Ok(Intake::Nothing(Nothing::NotOurs(why), Vec::new()));
         }
         let start = self.start().await?;
         let lists = self.options.run.images_files.iter().map(|path| self.list(path, &start));
         let lists = try_join_all(lists).await?;
+        let mut remarks: Vec<String> = lists.iter().filter_map(Versions::without_list).collect();
         if lists.iter().all(|list| list.head == list.before.text() && list.before != Before::Unusable) {
-            if lists.iter().all(|list| list.head.is_none()) {
-                let names = lists.iter().map(|list| list.name.as_str()).collect::<Vec<_>>().join(", ");
-                log::warn(&format!("neither the head nor the base commit has {names}: is the path right?"));
-            }
-            return Ok(Intake::Nothing(Nothing::NoChange("the change does not touch the lists")));
+            return Ok(Intake::Nothing(Nothing::NoChange("the change does not touch the lists"), remarks));
         }
         if lists.iter().all(|list| list.head.is_none()) {
-            return Ok(Intake::Nothing(Nothing::NoChange("the change takes the lists away")));
-        }
-        for list in lists.iter().filter(|list| list.head.is_none() && list.before != Before::Missing) {
-            log::warn(&format!(
-                "the change takes {} away: what it lists stays at the target and is not looked after any more; take \
-                 the list out of images-file too, since a sync fails at a list that is not there",
-                list.name
-            ));
+            return Ok(Intake::Nothing(Nothing::NoChange("the change takes the lists away"), remarks));
         }
         self.refuse_the_workspace()?;
         let run = &self.options.run;
@@ -160,9 +178,9 @@ impl Reader<'_> {
         let prefix = PrefixSources { command_line: Some(&text), ..PrefixSources::default() };
         let before = config::usable(&before, prefix, signatures(run));
         if !before.faults.is_empty() || lists.iter().any(|list| list.before == Before::Unusable) {
-            log::warn(
-                "the lists were not in order before the change: what could not be read of them counts as new",
-            );
+            let remark =
+                "the lists were not in order before the change: what could not be read of them counts as new";
+            remarks.push(remark.to_owned());
         }
         let head: Result<Vec<ListFile>, Fault> =
             lists.iter().filter_map(|list| Some(ListFile::of(&list.name, list.head.clone()?))).collect();
@@ -172,10 +190,19 @@ impl Reader<'_> {
         let config =
             config.map_err(|faults| UsageError::Lists(faults.with_those_of_before(&before.faults)))?;
         let changes = Changes::between(before.config.as_ref(), &config);
+        if start != self.review.base {
+            let base = self.lists_of_the_base(&lists).await?;
+            let base = config::usable(
+                &base,
+                PrefixSources { command_line: Some(&text), ..PrefixSources::default() },
+                signatures(run),
+            );
+            remarks.extend(taken_meanwhile(before.config.as_ref(), base.config.as_ref(), &config, &changes));
+        }
         let mut job = assemble(run, self.situation.mode, config, policy, self.surroundings)?;
         job.settings.anonymous_sources = self.review.fork;
         job.settings.reach = self.reach()?;
-        Ok(Intake::Job(Box::new(job), Some(changes)))
+        Ok(Intake::Job(Box::new(Work { job, changes: Some(changes), remarks })))
     }
 
     async fn is_stale(&self) -> Result<bool, Refusal> {
@@ -274,19 +301,22 @@ impl Reader<'_> {
             }
         };
         if matches!(prefix, TargetPrefix::Layout { .. }) {
-            let message =
-                "the target is a folder of the workspace, of which nothing is read for a pull request";
+            let message = "the target is a folder, and for a pull request nothing is read of this machine's";
             return Err(UsageError::Option(message.to_owned()).into());
         }
         Ok(prefix)
     }
 
     async fn prefix_of_the_base(&self, lists: &[Versions]) -> Result<Option<TargetPrefix>, Refusal> {
+        let files = self.lists_of_the_base(lists).await?;
+        Ok(config::usable(&files, PrefixSources::default(), signatures(&self.options.run)).stated)
+    }
+
+    /// The lists as the base branch has them now, as far as they can be read.
+    async fn lists_of_the_base(&self, lists: &[Versions]) -> Result<Vec<ListFile>, Refusal> {
         let base = try_join_all(lists.iter().map(|list| self.before(&self.review.base, &list.name))).await?;
         let files = lists.iter().zip(base);
-        let files: Vec<ListFile> =
-            files.filter_map(|(list, base)| ListFile::of(&list.name, base.text()?).ok()).collect();
-        Ok(config::usable(&files, PrefixSources::default(), signatures(&self.options.run)).stated)
+        Ok(files.filter_map(|(list, base)| ListFile::of(&list.name, base.text()?).ok()).collect())
     }
 
     fn reach(&self) -> Result<Reach, Refusal> {
@@ -317,15 +347,45 @@ impl Reader<'_> {
         for (what, path) in named {
             let runner = &self.situation.runner;
             if path.as_deref().is_some_and(|path| is_in_workspace(runner, path)) {
-                let message = format!(
-                    "{what} leads into the workspace, of which nothing is read for a pull request: whoever wrote it \
-                     may have written that too; keep the file elsewhere, such as in RUNNER_TEMP"
-                );
-                return Err(UsageError::Option(message).into());
+                return Err(UsageError::Option(of_the_workspace(what)).into());
             }
         }
         Ok(())
     }
+}
+
+/// What there is to say of targets that the change wants and that the base branch gave to another image since the change
+/// departed from it: Git may well merge the two, and then the list has them twice.
+fn taken_meanwhile(
+    start: Option<&Config>,
+    base: Option<&Config>,
+    head: &Config,
+    changes: &Changes,
+) -> Option<String> {
+    let since = Changes::between(start, base?);
+    let taken: Vec<&Entry> = base?
+        .entries
+        .iter()
+        .zip(&since.entries)
+        .filter(|(_, change)| **change != Change::Unchanged)
+        .map(|(entry, _)| entry)
+        .collect();
+    let against = Changes::between(base, head);
+    let twice = |entry: &Entry| taken.iter().any(|other| other.target == entry.target);
+    let clashes = head.entries.iter().zip(&changes.entries).zip(&against.entries);
+    let clashes: Vec<String> = clashes
+        .filter(|((entry, here), there)| {
+            **here != Change::Unchanged && **there == Change::Changed && twice(entry)
+        })
+        .map(|((entry, _), _)| format!("`{}`", entry.target))
+        .collect();
+    (!clashes.is_empty()).then(|| {
+        format!(
+            "the base branch has got another image meanwhile for what this change wants to be {}: update the branch, \
+             and settle which of the two it is",
+            clashes.join(", ")
+        )
+    })
 }
 
 /// A path of the workspace as one of the repository: without what leads nowhere.

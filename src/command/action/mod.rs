@@ -23,8 +23,9 @@ use crate::console::show_progress;
 use crate::event::Events;
 use crate::github::api::{Settings, StickyKey};
 use crate::github::{Api, CommitId, Event, Runner, Token};
+use crate::plan::{Decision, Item, Side};
 use crate::report::{Link, Mode, Report};
-use intake::{Intake, Refusal};
+use intake::{Intake, Refusal, Work};
 use publish::Publisher;
 use review::Review;
 
@@ -42,9 +43,11 @@ pub fn hide_secrets(variables: impl IntoIterator<Item = (OsString, OsString)>) {
     });
     for secret in secrets {
         // A key can be given by its file's name, which is none.
-        match key_file(&secret) {
-            Some(key) => log::hide(&key),
-            None => log::hide(&secret),
+        let secret = key_file(&secret).unwrap_or(secret);
+        log::hide(&secret);
+        let document: Option<serde_json::Value> = serde_json::from_str(&secret).ok();
+        if let Some(key) = document.as_ref().and_then(|document| document["private_key"].as_str()) {
+            log::hide(key);
         }
     }
 }
@@ -93,9 +96,9 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
         intake = intake::read(options, surroundings, &situation) => intake,
         how = stop.clone() => return publisher.interrupted(how).await,
     };
-    let (job, changes) = match intake {
-        Ok(Intake::Job(job, changes)) => (*job, changes),
-        Ok(Intake::Nothing(nothing)) => return publisher.nothing(&nothing).await,
+    let Work { job, changes, remarks } = match intake {
+        Ok(Intake::Job(work)) => *work,
+        Ok(Intake::Nothing(nothing, remarks)) => return publisher.nothing(&nothing, &remarks).await,
         Err(refusal) => return publisher.refused(&refusal).await,
     };
     let (events, receiver) = Events::channel();
@@ -108,7 +111,7 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
     let _ = progress.await;
     match done {
         Ok(report) => {
-            let report = situation.complete(report, changes);
+            let report = situation.complete(report, changes, remarks);
             publisher.report(&report).await
         }
         Err(error) => publisher.refused(&Refusal::Usage(UsageError::Option(error.to_string()))).await,
@@ -121,6 +124,35 @@ fn is_in_workspace(runner: &Runner, path: &Path) -> bool {
     let real = std::fs::canonicalize(&whole).unwrap_or_else(|_| whole.clone());
     let root = std::fs::canonicalize(&runner.workspace).unwrap_or_else(|_| runner.workspace.clone());
     whole.starts_with(&runner.workspace) || real.starts_with(root)
+}
+
+/// What there is to say if one of the sides could not be looked at for lack of a right.
+fn on_what_could_not_be_read(report: &Report, is_fork: bool) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let targets = report.totals().targets_not_readable;
+    if targets > 0 && !is_fork {
+        let (what, whether) = if targets == 1 { ("target", "it has") } else { ("targets", "they have") };
+        remarks.push(format!(
+            "{targets} {what} could not be looked at with the login that this run has, so that nobody knows whether \
+             {whether} other content already: check the login and its right to read"
+        ));
+    }
+    let unread =
+        |item: &Item| matches!(&item.decision, Decision::Blocked(cause) if cause.side == Side::Source);
+    if is_fork && report.plan.items.iter().any(unread) {
+        let remark = "the pull request comes from a fork: sources are looked up without credentials, so that an image \
+                      that only a login may read cannot be planned here; from a branch of this repository it can";
+        remarks.push(remark.to_owned());
+    }
+    remarks
+}
+
+/// That something is read from where the author of a change may have written it.
+fn of_the_workspace(what: &str) -> String {
+    format!(
+        "{what} leads into the workspace, of which nothing is read for a pull request: whoever wrote it may have \
+         written that too; keep the file elsewhere, such as in RUNNER_TEMP"
+    )
 }
 
 impl Situation {
@@ -137,6 +169,13 @@ impl Situation {
         let comment_key = comment_key.map_err(|error| format!("the input comment-key: {error}"))?;
         let review = Review::of(&event, &runner);
         let mode = if review.is_some() { Mode::Plan } else { asked };
+        let certificates = surroundings::CERTIFICATES.into_iter().find(|name| {
+            let path = surroundings.variables.get(*name).filter(|path| !path.is_empty());
+            review.is_some() && path.is_some_and(|path| is_in_workspace(&runner, Path::new(path)))
+        });
+        if let Some(name) = certificates {
+            return Err(of_the_workspace(name));
+        }
         let api = match &options.github_token {
             None => None,
             Some(token) => {
@@ -163,8 +202,11 @@ impl Situation {
     }
 
     /// A report with what GitHub knows of the run.
-    fn complete(&self, mut report: Report, changes: Option<Changes>) -> Report {
+    fn complete(&self, mut report: Report, changes: Option<Changes>, remarks: Vec<String>) -> Report {
         report.changes = changes;
+        report.run.remarks.extend(remarks);
+        let is_fork = self.review.as_ref().is_some_and(|review| review.fork);
+        report.run.remarks.extend(on_what_could_not_be_read(&report, is_fork));
         let (commit, log) = self.links();
         (report.run.commit, report.run.log) = (Some(commit), Some(log));
         report

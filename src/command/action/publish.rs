@@ -13,7 +13,6 @@ use crate::config::Fault;
 use crate::github::api::{ApiError, CheckRun, Conclusion};
 use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
 use crate::github::{Annotation, Level, Place};
-use crate::plan::{Decision, Item, Side};
 use crate::report::{self, Interruption, Mode, Report, Status, Verdict, Weight, faults};
 
 /// A comment of at most so many bytes, and so of no more characters; the marker comes on top of it.
@@ -34,10 +33,19 @@ pub(super) fn failed(message: &str, surroundings: &Surroundings) {
         let _ = append_summary(Path::new(path), &text);
     }
     let mut outputs = Outputs::default();
-    let set = outputs.set("result", "failed");
+    let set = [("result", "failed".to_owned())]
+        .into_iter()
+        .chain(no_images())
+        .try_for_each(|(name, value)| outputs.set(name, value));
     if let (Ok(()), Some(path)) = (set, surroundings.variables.get("GITHUB_OUTPUT")) {
         append(&outputs, Path::new(path));
     }
+}
+
+/// The outputs of a run that looked at no image, but for its result.
+fn no_images() -> Vec<(&'static str, String)> {
+    let numbers = ["copied", "up-to-date", "conflicts", "failed", "bytes"].map(|name| (name, "0".to_owned()));
+    numbers.into_iter().chain([("images", "[]".to_owned())]).collect()
 }
 
 fn append(outputs: &Outputs, path: &Path) {
@@ -94,14 +102,11 @@ impl Publisher<'_> {
                 report.entries().count()
             ));
         }
-        let is_fork = self.situation.review.as_ref().is_some_and(|review| review.fork);
-        let unread =
-            |item: &Item| matches!(&item.decision, Decision::Blocked(cause) if cause.side == Side::Source);
-        if is_fork && report.plan.items.iter().any(unread) {
-            log::notice(
-                "the pull request comes from a fork: sources are looked up without credentials, so that an image \
-                 that only a login may read cannot be planned here; a branch of this repository can",
-            );
+        for remark in &report.run.remarks {
+            log::warn(remark);
+        }
+        if report.run.interruption == Some(Interruption::TimeLimit) {
+            log::error(Interruption::TimeLimit.sentence());
         }
         let totals = report.totals_of_this_change();
         let count =
@@ -148,7 +153,8 @@ impl Publisher<'_> {
             },
             outputs,
             comments: true,
-            interrupted: report.run.interruption.is_some(),
+            // Nobody waits for a run whose time is over; who cancels one does.
+            interrupted: report.run.interruption.is_some_and(|how| how != Interruption::TimeLimit),
         };
         self.tell(told).await;
         verdict.exit_code()
@@ -209,7 +215,7 @@ impl Publisher<'_> {
             title: title.to_owned(),
             conclusion: Conclusion::Failure,
             worth: Worth::Trouble,
-            outputs: Vec::new(),
+            outputs: no_images(),
             comments: true,
             interrupted: false,
         };
@@ -229,25 +235,25 @@ impl Publisher<'_> {
             title: how.sentence().to_owned(),
             conclusion: Conclusion::Cancelled,
             worth: Worth::Trouble,
-            comments: false,
-            outputs: Vec::new(),
-            interrupted: true,
+            comments: true,
+            outputs: no_images(),
+            interrupted: how != Interruption::TimeLimit,
         };
         self.tell(told).await;
         Verdict::of_interruption(how).exit_code()
     }
 
     /// Tells that there was nothing to do, and why.
-    pub(super) async fn nothing(&self, nothing: &Nothing) -> u8 {
+    pub(super) async fn nothing(&self, nothing: &Nothing, remarks: &[String]) -> u8 {
         let why = nothing.why();
         log::notice(why);
+        for remark in remarks {
+            log::warn(remark);
+        }
         let (commit, log) = self.situation.links();
-        let text = report::nothing(why, Some(&commit), Some(&log));
-        let zero =
-            ["copied", "up-to-date", "conflicts", "failed", "bytes"].map(|name| (name, "0".to_owned()));
-        let mut outputs = Vec::from(zero);
-        outputs.push(("images", "[]".to_owned()));
         let is_ours = matches!(nothing, Nothing::NoChange(_));
+        let title = if is_ours { "✅ Nothing to sync" } else { "⏭️ Nothing done" };
+        let text = report::nothing(title, why, remarks, Some(&commit), Some(&log));
         let told = Told {
             result: "noop",
             summary: &|_| text.clone(),
@@ -256,7 +262,7 @@ impl Publisher<'_> {
             title: "Nothing to sync".to_owned(),
             conclusion: if is_ours { Conclusion::Success } else { Conclusion::Neutral },
             worth: Worth::Nothing,
-            outputs,
+            outputs: no_images(),
             comments: is_ours,
             interrupted: false,
         };

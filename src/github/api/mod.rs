@@ -15,6 +15,8 @@ mod retry;
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE as BASE64_URL};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -314,9 +316,15 @@ impl Api {
         error
     }
 
-    /// A text of GitHub's that does not repeat the token.
+    /// A text of GitHub's that does not repeat the token, nor what it looks like in Base64.
     fn without_token(&self, text: &str) -> String {
-        text.replace(self.token.expose(), "***")
+        let token = self.token.expose();
+        let encoded = [BASE64.encode(token), BASE64_URL.encode(token)];
+        let mut text = text.replace(token, "***");
+        for form in encoded.iter().map(|form| form.trim_end_matches('=')) {
+            text = text.replace(form, "***");
+        }
+        text
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Document {
     pub pulls: Vec<PullsDocument>,
     /// The sums over all items.
     pub totals: TotalsDocument,
+    /// What there is to say of the run as a whole.
+    pub remarks: Vec<String>,
     /// What the lists' reader had to say.
     pub warnings: Vec<WarningDocument>,
     /// The images, in the order of the lists.
@@ -89,6 +91,10 @@ pub struct TotalsDocument {
     pub targets_not_readable: usize,
     /// Bytes of blobs that came from sources, those of failed copies included.
     pub bytes_moved: u64,
+    /// Those of `bytes_moved` that had come before, and came again because something broke.
+    pub bytes_downloaded_again: u64,
+    /// Bytes of blobs that were sent to the target once more because something broke.
+    pub bytes_sent_twice: u64,
     /// Bytes that have to be moved; `null` if that is not known of all items that have to be copied.
     pub bytes_to_move: Option<u64>,
     /// What was moved for items that came to an end.

@@ -48,6 +48,7 @@ impl Report {
             retries: self.run.retries,
             pulls: self.run.pulls.iter().map(PullsDocument::from).collect(),
             totals: totals(self, &self.totals()),
+            remarks: self.run.remarks.clone(),
             warnings: self.warnings.iter().map(WarningDocument::from).collect(),
             items: self.entries().map(ItemDocument::from).collect(),
             removed: self.changes.as_ref().map(|changes| {
@@ -102,6 +103,8 @@ fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
         policy_violations: totals.policy_violations,
         targets_not_readable: totals.targets_not_readable,
         bytes_moved: report.run.bytes_moved,
+        bytes_downloaded_again: report.run.bytes_downloaded_again,
+        bytes_sent_twice: report.run.bytes_sent_twice,
         bytes_to_move: (!totals.bytes_to_move_incomplete).then_some(totals.bytes_to_move),
         transfer: (&totals.transfer).into(),
         companions_proof: (&totals.proof).into(),

@@ -51,7 +51,9 @@ pub fn plan_schema() -> Value {
     }
     let nothing = ["copied", "companions-copied", "moved", "failed"];
     let nothing = nothing.map(|outcome| format!("/$defs/OutcomeCounts/properties/{outcome}"));
-    for path in nothing.iter().map(String::as_str).chain(["/$defs/Totals/properties/bytes_moved"]) {
+    let bytes = ["bytes_moved", "bytes_downloaded_again", "bytes_sent_twice"];
+    let bytes = bytes.map(|bytes| format!("/$defs/Totals/properties/{bytes}"));
+    for path in nothing.iter().chain(&bytes) {
         change(&mut schema, path, |count| {
             count.insert("const".into(), json!(0));
         });

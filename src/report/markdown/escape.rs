@@ -100,7 +100,7 @@ fn pulled_apart(word: &str, after: &str) -> String {
     let mut following = after.chars();
     let looks_like_ticket = following.next() == Some('-')
         && following.next().is_some_and(|c| c.is_ascii_digit())
-        && word.chars().all(|c| c.is_ascii_uppercase());
+        && word.chars().all(|c| c.is_ascii_alphabetic());
     let looks_like_address = after.starts_with('.') && word.to_ascii_lowercase().ends_with("www");
     if looks_like_commit {
         format!("{}{APART}{}", &word[..1], &word[1..])
@@ -121,7 +121,7 @@ mod tests {
             ("plain text, 3.2 s", "plain text, 3.2 s"),
             ("write it as `a/b:1`, `a/**`", "write it as `a/b:1`, `a/**`"),
             ("an `<x>` and a ` alone", "an &#96;&#60;x&#62;&#96; and a &#96; alone"),
-            ("@team #12 GH-7", "&#64;&#8203;team &#35;&#8203;12 GH&#8203;-7"),
+            ("@team #12 GH-7 gh-7", "&#64;&#8203;team &#35;&#8203;12 GH&#8203;-7 gh&#8203;-7"),
             ("https://x.example", "https&#58;&#8203;//x.example"),
             ("www.x.example", "www&#8203;.x.example"),
             ("0f3c9a7 failed", "0&#8203;f3c9a7 failed"),

@@ -92,7 +92,9 @@ impl Report {
             Mode::Sync => ("images copied or changed", "Changed"),
         };
         page.part(&Part::open(name, heading, TABLE_HEAD), &changed, row);
-        let notes = self.notes();
+        let mut notes = self.notes();
+        // What there is to say of the run stands at the top.
+        notes.drain(..self.run.remarks.len());
         let title = count(notes.len() as u64, "note", "notes");
         page.part(&Part::folded("notes", &title, ""), &notes, |(place, message)| {
             format!("- {}: {}\n", code(place), prose(message))
@@ -122,6 +124,7 @@ impl Report {
 
     fn head(&self, totals: &Totals, prefix: &str, timed: bool) -> String {
         let mut head = format!("## {} {}\n\n", self.icon(), headline(self, totals));
+        head.push_str(&said_of_the_run(&self.run.remarks));
         if totals.items == 0 {
             return head;
         }
@@ -205,15 +208,28 @@ pub fn faults(
     page.finish()
 }
 
-/// That there was nothing to look at: `why`, in small letters and without a full stop. It ends with a mark as a
-/// [comment](Report::comment) does.
+/// Remarks on a run as a whole, each a paragraph that is seen.
+fn said_of_the_run(remarks: &[String]) -> String {
+    let paragraphs: Vec<String> = remarks.iter().map(|remark| format!("⚠️ {}.\n\n", prose(remark))).collect();
+    paragraphs.concat()
+}
+
+/// That there was nothing to look at, below `title`: `why`, in small letters and without a full stop, and what else there is to say.
+/// It ends with a mark as a [comment](Report::comment) does.
 #[must_use]
-pub fn nothing(why: &str, commit: Option<&Link>, log: Option<&Link>) -> String {
-    let mark = content_mark(&format!("{why}{commit:?}"));
+pub fn nothing(
+    title: &str,
+    why: &str,
+    remarks: &[String],
+    commit: Option<&Link>,
+    log: Option<&Link>,
+) -> String {
+    let mark = content_mark(&format!("{why}{remarks:?}{commit:?}"));
+    let remarks = said_of_the_run(remarks);
     let footer = footer(env!("CARGO_PKG_VERSION"), commit, log, []);
     let (first, rest) = why.split_at(why.chars().next().map_or(0, char::len_utf8));
     let why = prose(&format!("{}{rest}", first.to_uppercase()));
-    format!("## ✅ Nothing to sync\n\n{why}. No image was looked at.\n\n{footer}{mark}\n")
+    format!("## {title}\n\n{why}. No image was looked at.\n\n{remarks}{footer}{mark}\n")
 }
 
 /// An entry as a row of a table.

@@ -64,7 +64,13 @@ fn what_did_not_begin_is_told_with_its_commit_and_run() {
         |name: &str| Link { name: name.to_owned(), url: format!("https://github.example.com/{name}") };
     let mark = |text: &str| text.lines().last().map(ToOwned::to_owned);
     let of = |name: &str, run: &str| {
-        nothing("the change does not touch the lists", Some(&commit(name)), Some(&commit(run)))
+        nothing(
+            "✅ Nothing to sync",
+            "the change does not touch the lists",
+            &[],
+            Some(&commit(name)),
+            Some(&commit(run)),
+        )
     };
     let text = of("0a1b2c3", "1");
     assert!(
