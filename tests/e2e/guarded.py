@@ -84,6 +84,10 @@ class Nginx(Registry):
         self._most_bytes = most_bytes
         super().__init__(workplace)
 
+    def statuses(self):
+        """What requests were answered so far, each status once."""
+        return set((self.folder / "statuses.log").read_text().split())
+
     def _arguments(self):
         configuration = self.folder / "nginx.conf"
         configuration.write_text(f"""
@@ -93,7 +97,8 @@ class Nginx(Registry):
             error_log stderr;
             events {{ }}
             http {{
-                access_log {self.folder}/access.log;
+                log_format statuses $status;
+                access_log {self.folder}/statuses.log statuses;
                 client_body_temp_path {self.folder}/bodies;
                 proxy_temp_path {self.folder}/answers;
                 server {{
