@@ -154,11 +154,13 @@ impl Remote<ReadWrite> {
         }
     }
 
+    fn chunks(&self) -> Chunks {
+        self.client.knowledge.profile().chunks
+    }
+
     /// How far an upload got whose request broke. `None` if the registry does not say, or is not to be asked.
     async fn standing(&self, upload: Upload<'_>, location: &Url) -> Option<Session> {
-        if matches!(self.client.knowledge.profile().chunks, Chunks::Never)
-            || !self.lessons.resumes.load(Ordering::Relaxed)
-        {
+        if matches!(self.chunks(), Chunks::Never) || !self.lessons.resumes.load(Ordering::Relaxed) {
             return None;
         }
         let call = self.upload_call(Method::GET, upload, location.clone()).ok()?;
@@ -177,7 +179,7 @@ impl Remote<ReadWrite> {
         if session.received == 0 && size <= largest {
             return self.put(upload, session, feed.part(0, size)).await;
         }
-        let at_most = match self.client.knowledge.profile().chunks {
+        let at_most = match self.chunks() {
             Chunks::Allowed { at_most } => at_most.unwrap_or(u64::MAX),
             Chunks::Never => u64::MAX,
         };
@@ -256,7 +258,7 @@ impl Remote<ReadWrite> {
 
     /// Whether smaller requests than one of `refused` bytes can be made, and what to say if not.
     fn take_smaller(&self, refused: u64) -> (bool, &'static str) {
-        match self.client.knowledge.profile().chunks {
+        match self.chunks() {
             Chunks::Never => (false, "; this registry does not take a blob in several smaller requests"),
             Chunks::Allowed { at_most } if self.lessons.take_smaller(refused, at_most) => (true, ""),
             Chunks::Allowed { .. } => (false, "; smaller requests were tried, or would be too many"),

@@ -60,7 +60,8 @@ fn a_token_that_expires_in_the_middle_of_an_upload_is_replaced() {
         let lines = Lines::new();
         lines.target.troubles(first(1, Trouble::Expired(byte), sends));
         let told = lines.arrives();
-        assert_eq!(told.json()["retries"], 0, "a new token is no failure");
+        // A new token is no failure. But the registry may have kept what came before it, so that the digest is wrong.
+        assert!(told.json()["retries"].as_u64() <= Some(u64::from(byte > 0)), "{}", told.text());
         assert!(told.json()["totals"]["bytes_sent_twice"].as_u64() >= Some(byte));
     }
 }
