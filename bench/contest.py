@@ -24,6 +24,8 @@ class Lab:
     rounds: int
     # A program that takes longer, in seconds, gets no second round.
     patience: float
+    # A folder for the requests of the last run of each contestant, or None.
+    requests: object = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,13 @@ class _Arena:
             # A registry writes a line only after its answer is through.
             time.sleep(0.2 + one_way)
             requests = [front.requests(_text(front.log, start)) for front, start in zip(fronts, logged, strict=True)]
+            if self._lab.requests:
+                file = self._lab.requests / f"{self._workload.name}, {delay} ms, {contestant}.txt"
+                file.write_text("".join(
+                    f"{side} {each.method} {each.path} {each.status} {each.size}\n"
+                    for side, sent in zip(("source", "target"), requests, strict=True)
+                    for each in sent
+                ))  # fmt: skip
             for_tokens = len(tokens.log.read_text().splitlines()) if tokens else 0
             return sample, traffic.of(*requests, for_tokens)
 

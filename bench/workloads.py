@@ -54,6 +54,8 @@ class Workload:
     programs: tuple
     bearer: bool = False
     timeout: int = 1800
+    # Only these peers, such as "crane" or "crane.best"; None for all.
+    chosen: list | None = None
 
     @property
     def contestants(self):
@@ -61,11 +63,15 @@ class Workload:
         if self.bearer:
             return [Contestant(OURS), Contestant(OURS, bearer=True)]
         each = [Contestant(program, variant) for program in (OURS, *self.programs) for variant in ("default", "best")]
-        return [contestant for contestant in each if contestant.script.is_file()]
+        return [contestant for contestant in each if contestant.script.is_file() and self._takes_part(contestant)]
+
+    def _takes_part(self, contestant):
+        names = {contestant.program, f"{contestant.program}.{contestant.variant}"}
+        return contestant.ours or self.chosen is None or not names.isdisjoint(self.chosen)
 
 
 def workloads(sizes, programs=None):
-    """All of them, in the order of the table; with all peers, or only with those of `programs`."""
+    """All of them, in the order of the table; with all peers, or with those that `programs` names."""
     many = images.tags_of_many_platforms(sizes.tags, sizes.platforms)
     small = images.small_signed(sizes.small)
     huge = images.HugeImage(sizes.layer)
@@ -88,7 +94,7 @@ def workloads(sizes, programs=None):
         Workload("E-D", f"{signed}, with tokens", small, True, "copy", both, (), True),
     ]  # fmt: skip
     for workload in found:
-        workload.programs = tuple(name for name in workload.programs if programs is None or name in programs)
+        workload.chosen = programs
     return found
 
 
