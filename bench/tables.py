@@ -68,8 +68,11 @@ connections at once, which is kind to programs that open many."""
 
 def readme_section(results, facts, picture):
     """What stands between the markers in README.md; `picture` is the plot's path."""
+    titles = {result.workload.name: result.workload.title for result in results}
     return "\n\n".join([
-        f"![How many times as long as image-syncer the peers take]({picture})",
+        f"![How long others take, in multiples of image-syncer's time]({picture})",
+        "\n".join(f"- {name}: {title}" for name, title in titles.items()),
+        "“50 ms” and “0 ms” are the round-trip times to both registries.",
         wanted(goals.verdicts(results)),
         "<details><summary>All programs: times, memory, requests, and the machine</summary>",
         *map(costs, results),
