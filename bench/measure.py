@@ -12,7 +12,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Sample:
     """One run. Times are in seconds, memory in KiB.
 
-    `cpu` is that of the program and all of its children, `registries` that of the two registries meanwhile,
+    `cpu` is that of the program and all of its children, `registries` and `relays` that of those meanwhile,
     and `others` the share (0 to 1) of the machine's processors that everybody else had, the kernel included.
     `memory` is the peak of the largest single process.
     """
@@ -20,26 +20,32 @@ class Sample:
     seconds: float
     cpu: float
     registries: float
+    relays: float
     others: float
     memory: int
 
 
-def run(workplace, command, registries, timeout):
+def run(workplace, command, registries, relays, timeout, **options):
     """Runs a command to its end under GNU time; an exit code other than 0 raises a Failure."""
     report = workplace.fresh_folder("time") / "report"
     # Dirty pages of whoever ran before are not to be written on this run's time.
     os.sync()
     busy, total = _machine()
-    served = sum(map(_cpu_of, registries))
+    before = cpu_of(registries), cpu_of(relays)
     started = time.monotonic()
-    workplace.run(["/usr/bin/time", "-f", "%U %S %M", "-o", report, *command], timeout=timeout)
+    workplace.run(["/usr/bin/time", "-f", "%U %S %M", "-o", report, *command], timeout=timeout, **options)
     seconds = time.monotonic() - started
-    served = sum(map(_cpu_of, registries)) - served
+    served, passed = cpu_of(registries) - before[0], cpu_of(relays) - before[1]
     busy_after, total_after = _machine()
     user, system, memory = report.read_text().split()[-3:]
     cpu = float(user) + float(system)
-    others = ((busy_after - busy) / TICKS - cpu - served) / max((total_after - total) / TICKS, 0.01)
-    return Sample(seconds, cpu, served, max(others, 0.0), int(memory))
+    others = ((busy_after - busy) / TICKS - cpu - served - passed) / max((total_after - total) / TICKS, 0.01)
+    return Sample(seconds, cpu, served, passed, max(others, 0.0), int(memory))
+
+
+def cpu_of(processes):
+    """Processor seconds that running processes have used, without their children."""
+    return sum(map(_cpu_of, processes))
 
 
 def _machine():
@@ -51,7 +57,6 @@ def _machine():
 
 
 def _cpu_of(process):
-    """Processor seconds that a running process has used."""
     # The name, in parentheses, may hold blanks; what follows it does not (proc(5)).
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS

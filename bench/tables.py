@@ -1,86 +1,83 @@
 """The results as Markdown, which a terminal shows as well as a README."""
 
-import statistics
-
-from jobs import CRANE_WORDS, OURS, SKOPEO_WORDS
+import goals
+from traffic import by_method
 
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
 
 
-def reached(results):
-    """Whether every ratio that is wanted was reached."""
-    return all(
-        statistics.median(result.ratios(wanted.ours, wanted.peer)) >= wanted.ratio
-        for result in results
-        for wanted in result.job.wanted
-        if wanted.ratio
-    )
+def wanted(found):
+    """What was wanted, and what was found: goals.Verdict by goals.Verdict."""
+    rows = [
+        [
+            _place(each.result), each.subject, f"**{each.found}**",
+            each.wanted if each.reached else f"{each.wanted} (missed)",
+        ]
+        for each in found
+    ]  # fmt: skip
+    return _table(["Workload", "Against", "Found", "Wanted"], rows, "lllr")
 
 
-def ratios(results):
-    """How many times as fast we are."""
+def costs(result):
+    """What each contestant needed for a workload."""
     rows = []
-    for result in results:
-        for wanted in result.job.wanted:
-            found = result.ratios(wanted.ours, wanted.peer)
-            median = statistics.median(found)
-            goal = f"{wanted.ratio:g}" if wanted.ratio else "–"
-            if wanted.ratio and median < wanted.ratio:
-                goal += " (missed)"
-            spread = f"{min(found):.2f} to {max(found):.2f}"
-            rows.append([
-                result.job.title, f"`{wanted.ours}`", _peer(wanted.peer), f"**{median:.2f}**", spread, goal
-            ])
-    return _table(["Job", "We", "Peer", "Times as fast", "Rounds", "Wanted"], rows, "lllrrr")
-
-
-def costs(results):
-    """What each program needed for each job."""
-    rows = []
-    for result in results:
-        for name in result.job.contestants:
-            rows.append([
-                result.job.title,
-                _peer(name),
-                f"{result.median(name, 'seconds'):.2f} s",
-                f"{result.median(name, 'cpu'):.2f} s",
-                f"{result.median(name, 'registries'):.2f} s",
-                f"{max(sample.memory for sample in result.samples[name]) / 1024:.0f} MiB",
-                f"{result.requests[name]:,}",
-                f"{result.median(name, 'others'):.0%}",
-            ])
+    for contestant in result.workload.contestants:
+        if contestant not in result.outcomes:
+            if contestant in result.failures:
+                rows.append([contestant.program, contestant.concurrency, *["–"] * 12, result.left_out(contestant)])
+            continue
+        outcomes = result.outcomes[contestant]
+        # Of the last run: they differ by little.
+        traffic = outcomes[-1].traffic
+        factor = result.seconds(contestant) / result.seconds(result.ours) if result.ours else 0
+        rows.append([
+            contestant.program,
+            contestant.concurrency,
+            f"{result.seconds(contestant):.2f} s",
+            f"{factor:.2f}" if factor else "–",
+            f"{result.median(contestant, 'cpu'):.2f} s",
+            f"{result.median(contestant, 'registries'):.2f} s",
+            f"{result.median(contestant, 'relays'):.2f} s",
+            f"{result.median(contestant, 'others'):.0%}",
+            f"{max(each.sample.memory for each in outcomes) / 1024:.0f} MiB",
+            by_method(traffic.source),
+            by_method(traffic.target) + (f", {traffic.tokens} for tokens" if traffic.tokens else ""),
+            f"{traffic.byte_ratio:.2f}" if traffic.unique_bytes else "–",
+            f"{traffic.uploads:,} of {traffic.uploaded:,}, {traffic.mounts:,}",
+            f"{len(outcomes)}",
+            result.left_out(contestant),
+        ])
     header = [
-        "Job", "Program", "Time", "CPU", "CPU of registries", "Peak memory", "Requests", "Machine busy elsewhere"
-    ]
-    return _table(header, rows, "llrrrrrr")
+        "Program", "Concurrency", "Time", "÷ ours", "CPU", "CPU of registries", "CPU of relays", "Busy elsewhere",
+        "Peak memory", "Requests to the source", "Requests to the target", "Bytes ÷ unique",
+        "Uploads of blobs, mounts", "Runs", "Left out",
+    ]  # fmt: skip
+    return f"{_place(result)}: {result.workload.title}\n\n{_table(header, rows, 'llrrrrrrrllrrrl')}"
 
 
-def commands():
-    """What was run, to be done by hand."""
-    loop = 'while read -r source target; do {} "{}$source" "{}$target"; done <pairs'
-    return "\n".join([
-        "```sh",
-        f"{OURS} --images-file external-images.yaml --target-repo-prefix TARGET/",
-        f"{OURS} --images-file external-images.yaml --target-repo-prefix TARGET/ --signatures skip",
-        f"{CRANE_WORDS} SOURCE/huge:1 TARGET/huge:1",
-        f"{SKOPEO_WORDS.replace(' --all', '')} docker://SOURCE/huge:1 docker://TARGET/huge:1",
-        loop.format(CRANE_WORDS, "", ""),
-        loop.format(SKOPEO_WORDS, "docker://", "docker://"),
-        "```",
-    ])
+LEGEND = """\
+Times and CPU are medians over the runs; in each round all programs do the same work, one after the other.
+“default” is a program as it comes, “best” with the concurrency that it offers, or 16 of it at a time
+([the commands](bench/peers)). A program's memory is that of its largest process. “Busy elsewhere” is the share of the
+machine that had nothing to do with it. “Bytes ÷ unique” is what the source sent of blobs, divided by the size of the
+distinct ones. “3 of 2, 1” is three uploads of two distinct blobs, and one mount. “Left out” is what was not at the
+target afterwards; in A+, what a program does not bring when the image itself is there already. The relay accepts
+connections at once, which is kind to programs that open many."""
 
 
-def readme_section(results, facts):
-    """What stands between the markers in README.md."""
+def readme_section(results, facts, picture):
+    """What stands between the markers in README.md; `picture` is the plot's path."""
+    titles = {result.workload.name: result.workload.title for result in results}
     return "\n\n".join([
-        ratios(results),
-        "“Times as fast” is the median over the rounds of the peer's time divided by ours; in each round all "
-        "programs run one after the other on the same content. “Rounds” is the lowest and the highest of them.",
-        "<details><summary>Times, memory, requests, machine and commands</summary>",
-        costs(results),
+        f"![How long others take, in multiples of image-syncer's time]({picture})",
+        "\n".join(f"- {name}: {title}" for name, title in titles.items()),
+        "“50 ms” and “0 ms” are the round-trip times to both registries.",
+        wanted(goals.verdicts(results)),
+        "<details><summary>All programs: times, memory, requests, and the machine</summary>",
+        *map(costs, results),
+        LEGEND,
         "\n".join(f"- {line}" for line in facts),
-        commands(),
         "</details>",
     ])
 
@@ -93,9 +90,8 @@ def update(text, section):
     return f"{head}{BEGIN}\n{section}\n{END}{rest.split(END)[1]}"
 
 
-def _peer(name):
-    prefix = "loop of "
-    return f"{prefix}`{name.removeprefix(prefix)}`" if name.startswith(prefix) else f"`{name}`"
+def _place(result):
+    return f"{result.workload.name}, {result.delay} ms"
 
 
 def _table(header, rows, alignment):

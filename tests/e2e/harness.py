@@ -132,6 +132,10 @@ class Workplace:
             raise Failure(
                 f"{' '.join(arguments)}: not done after {timeout} s\n{_tail(output)}\n{_tail(errors)}"
             ) from None
+        except BaseException:  # somebody stops the run: the program must not go on by itself
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+            raise
         finally:
             with self._lock:
                 self._processes.remove(process)

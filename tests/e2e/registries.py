@@ -32,19 +32,21 @@ class Registry:
     # For connections with TLS: whom the tests trust, and as whom they come.
     context = None
 
-    def __init__(self, workplace):
+    def __init__(self, workplace, content=None):
+        """`content` is the folder of another registry, to serve what that one holds a second time."""
         self._workplace = workplace
         self.folder = workplace.fresh_folder(self.kind)
-        self._log = self.folder.with_suffix(".log")
+        self.content = content or self.folder
+        self.log = self.folder.with_suffix(".log")
         for attempt in range(3):
             # Between choosing a free port and listening on it somebody else may take it.
             self.host = f"127.0.0.1:{free_port()}"
-            self._process = workplace.start(self._arguments(), self._log)
+            self.process = workplace.start(self._arguments(), self.log)
             try:
                 self._wait_until_ready()
                 break
             except Failure:
-                workplace.stop(self._process)
+                workplace.stop(self.process)
                 if attempt == 2:
                     raise
         self.client = Client(self.host, authorization=self.authorization, context=self.context)
@@ -54,7 +56,7 @@ class Registry:
 
     def _wait_until_ready(self):
         deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and self.process.poll() is None:
             connection = connect(self.host, 2, self.context)
             try:
                 connection.request("GET", "/v2/")
@@ -65,7 +67,7 @@ class Registry:
             finally:
                 connection.close()
             time.sleep(0.05)
-        log = self._log.read_text(errors="replace")[-2000:]
+        log = self.log.read_text(errors="replace")[-2000:]
         raise Failure(f"{self.kind} at {self.host} did not get ready:\n{log}")
 
     @classmethod
@@ -75,7 +77,7 @@ class Registry:
 
     def close(self):
         self.client.close()
-        self._workplace.stop(self._process)
+        self._workplace.stop(self.process)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
@@ -95,7 +97,7 @@ class DockerRegistry(Registry):
             "version": "0.1",
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {
-                "filesystem": {"rootdirectory": str(self.folder)},
+                "filesystem": {"rootdirectory": str(self.content)},
                 "delete": {"enabled": True},
                 "maintenance": {"uploadpurging": {"enabled": False}},
             },
@@ -147,7 +149,7 @@ class Zot(Registry):
         address, port = self.host.split(":")
         settings = {
             "distSpecVersion": "1.1.0",
-            "storage": {"rootDirectory": str(self.folder), "gc": False, "dedupe": False},
+            "storage": {"rootDirectory": str(self.content), "gc": False, "dedupe": False},
             "http": {"address": address, "port": port, **self._access()},
             "log": {"level": "error"},
         }

@@ -1,0 +1,4 @@
+# crane leaves companions out.
+while read -r source target; do
+    crane copy "$source" "$target"
+done <"$PAIRS"
