@@ -227,7 +227,8 @@ struct Known {
 }
 
 /// Chunks are part of the specification, and an upload that goes wrong in them is begun anew: whoever is not known
-/// may be sent some.
+/// may be sent some, where one request does not do. Tried: docker-registry 2.8, zot 1.4 and olareg take chunks in their
+/// order; after a request that broke the first two forget the upload, so that it starts anew, and olareg goes on.
 const GENERIC: Known = Known {
     kind: Kind::Generic,
     word: "generic",
