@@ -150,7 +150,7 @@ impl Client {
 
     /// Sends a request whose body streams from elsewhere, once: what became of it is for the caller to find out.
     pub(super) async fn send_part(&self, call: &Call, part: Part<'_>) -> Result<Answer, StoreError> {
-        self.logged_in(call, Some(part)).await
+        Box::pin(self.logged_in(call, Some(part))).await
     }
 
     async fn retrying(&self, call: &Call, with_login: bool) -> Result<Answer, StoreError> {
@@ -158,7 +158,8 @@ impl Client {
         let mut attempts = 1_usize;
         let began = Instant::now();
         loop {
-            let outcome = if with_login { self.logged_in(call, None).await } else { self.plain(call).await };
+            let outcome =
+                if with_login { Box::pin(self.logged_in(call, None)).await } else { self.plain(call).await };
             let (error, asked) = match outcome {
                 // The answer is read before the pause, and its place in the limit goes with it.
                 Ok(answer) if is_transient(answer.status) => {

@@ -4,7 +4,7 @@
 //! knowledge, and not trust: whatever it says, every answer is checked as it would be without it.
 //!
 //! Most of what registries do is met by doing what the specification lets everybody do, at every registry alike.
-//! The rest is data in [`KNOWN`]. What is met where:
+//! The rest is data in `KNOWN`. What is met where:
 //!
 //! | Registry | What it does | Met by |
 //! |---|---|---|
