@@ -36,7 +36,7 @@ Without a subcommand the options are those of `sync`. Each option can be given b
 line wins, and options that may repeat are written one a line.
 
 Exit codes, the strongest first: 2 bad usage, list or policy; 130 or 143 interrupted; 1 blocked or failed; \
-3 conflict or policy violation; 0 done, or nothing to do.";
+3 conflict or policy violation; 4 something is left to a later run; 0 done, or nothing to do.";
 
 const DOCTOR_HELP: &str = "\
 Without --write nothing but GET and HEAD is sent to the registry, and what its token service needs. With it, uploads \
