@@ -235,3 +235,29 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+
+    use super::*;
+
+    struct Hello;
+
+    #[async_trait::async_trait]
+    impl BlobOrigin for Hello {
+        async fn open(&self) -> Result<BlobStream, StoreError> {
+            Ok(futures::stream::once(async { Ok(Bytes::from_static(b"hello")) }).boxed())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_refused_waits_a_moment() {
+        let traffic = Arc::<Traffic>::default();
+        let feed = Feed::new(&Hello, 5, traffic);
+        let mut body = feed.part(0, 5).doubtful(true).open().await.unwrap();
+        assert!(timeout(MOMENT / 2, body.next()).await.is_err());
+        let piece = timeout(MOMENT, body.next()).await.unwrap();
+        assert_eq!(piece.unwrap().unwrap(), "hello");
+    }
+}

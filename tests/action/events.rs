@@ -339,12 +339,14 @@ fn nothing_of_the_workspace_is_read_for_a_review() {
     std::fs::create_dir(workflow.workspace().join("docker")).expect("a folder");
     workflow.check_out("docker/config.json", "{}");
     workflow.check_out("ca.pem", "x");
+    workflow.check_out("there.json", "what-a-change-brings");
     for (name, value) in [
         ("DOCKER_CONFIG", workflow.workspace().join("docker").display().to_string()),
         ("SYNCER_CA_FILE", "ca.pem".to_owned()),
         ("SSL_CERT_FILE", workflow.workspace().join("ca.pem").display().to_string()),
         ("SSL_CERT_DIR", workflow.workspace().display().to_string()),
         ("SYNCER_TARGET_REPO_AUTH_KEY", "key.json".to_owned()),
+        ("SYNCER_TARGET_REPO_AUTH_KEY", "there.json".to_owned()),
         ("SYNCER_TARGET_REPO_AUTH_KEY", "../workspace/key.json".to_owned()),
     ] {
         let mut command =
@@ -352,6 +354,7 @@ fn nothing_of_the_workspace_is_read_for_a_review() {
         let step = workflow.step(&command.env(name, &value).output().expect("an output"));
         step.expect(2, "failed");
         assert!(step.text.contains("leads into the workspace"), "{name}={value}: {}", step.text);
+        assert!(!step.text.contains("what-a-change-brings"), "{name}={value}: {}", step.text);
     }
 }
 

@@ -103,20 +103,20 @@ fn mistakes_in_the_list_are_annotated_where_they_are() {
     assert!(step.summary.contains("The list cannot be used"), "{}", step.summary);
 }
 
-/// Starts the step, sends it SIGINT as soon as `there` is set, and asserts that it ends within 5 seconds: the
-/// runner waits 7.5.
+/// Starts the step, sends it SIGINT as soon as `there` is set, and asserts that it ends before the
+/// runner kills it, after 7.5 seconds.
 fn cancelled_once(there: &AtomicBool, workflow: &Workflow, command: &mut Command) -> Step {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a process");
     let began = Instant::now();
     while !there.load(Ordering::SeqCst) {
-        assert!(began.elapsed() < Duration::from_secs(20), "it never came so far");
+        assert!(began.elapsed() < Duration::from_secs(60), "it never came so far");
         std::thread::sleep(Duration::from_millis(20));
     }
     let cancelled = Instant::now();
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(kill.expect("kill").success());
     let step = workflow.step(&child.wait_with_output().expect("an output"));
-    assert!(cancelled.elapsed() < Duration::from_secs(5), "{:?}", cancelled.elapsed());
+    assert!(cancelled.elapsed() < Duration::from_secs(7), "{:?}", cancelled.elapsed());
     step.expect(130, "failed");
     step
 }

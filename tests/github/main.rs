@@ -2,6 +2,9 @@
 //! which a stand-in in this process keeps the state.
 #![allow(clippy::expect_used, reason = "a test that cannot go on says so and ends")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod check_runs;
 mod comments;
 mod contents;
@@ -15,12 +18,12 @@ use image_syncer::github::api::{Api, Retry, Settings};
 use image_syncer::github::{RepositoryName, Token};
 use stand_in::{GitHub, TOKEN};
 use std::time::Duration;
-//TODO
+
 /// The repository of all stories.
 fn repository() -> RepositoryName {
     stand_in::REPOSITORY.parse().expect("a repository")
 }
-//TODO
+
 /// How a test speaks to the stand-in: as everybody does, with less patience.
 fn settings(github: &GitHub) -> Settings {
     let mut settings =
@@ -29,7 +32,7 @@ fn settings(github: &GitHub) -> Settings {
     settings.retry = Retry { first_delay: Duration::from_millis(1), ..Retry::default() };
     settings
 }
-//TODO
+
 fn api(github: &GitHub) -> Api {
     Api::new(settings(github)).expect("an API")
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -13,8 +12,9 @@ use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::oneshot;
 use url::Url;
+
+use crate::support::port::{Port, Server};
 
 /// The repository that it has.
 pub(crate) const REPOSITORY: &str = "octo-org/mirror";
@@ -78,8 +78,7 @@ struct Keeps {
 pub(crate) struct GitHub {
     origin: String,
     keeps: Arc<Mutex<Keeps>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _server: Server,
 }
 
 impl GitHub {
@@ -94,9 +93,8 @@ impl GitHub {
     }
 
     fn below(base: &str) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener");
-        let origin = format!("http://{}", listener.local_addr().expect("an address"));
+        let port = Port::free();
+        let origin = format!("http://{}", port.address);
         let keeps = Arc::new(Mutex::new(Keeps {
             base: base.to_owned(),
             viewer: "github-actions[bot]".to_owned(),
@@ -111,20 +109,9 @@ impl GitHub {
             next_id: 1000,
         }));
         let router = Router::new().fallback(answer).with_state((Arc::clone(&keeps), origin.clone()));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    result = axum::serve(listener, router) => result.expect("the server runs"),
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        });
-        Self { origin, keeps, stop: Some(stop), thread: Some(thread) }
+        let server =
+            port.served(|listener| async { axum::serve(listener, router).await.expect("the server runs") });
+        Self { origin, keeps, _server: server }
     }
 
     fn keeps(&self) -> MutexGuard<'_, Keeps> {
@@ -198,15 +185,6 @@ impl GitHub {
     /// Has `hook` answer in its place from now on, where it has an answer.
     pub(crate) fn on_request(&self, hook: impl Fn(&Seen) -> Option<Response> + Send + Sync + 'static) {
         self.keeps().hook = Some(Arc::new(hook));
-    }
-}
-
-impl Drop for GitHub {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

@@ -57,7 +57,7 @@ fn a_blob_that_always_breaks_off() {
 #[test]
 fn a_blob_that_stalls() {
     let ambush = layer(|| Fault::StallAfter(3)).hurried();
-    ambush.fails("failed", &["source: failed to read blob", "sent nothing for 0.4 s"]);
+    ambush.fails("failed", &["source: failed to read blob", "sent nothing for 0.6 s"]);
 }
 
 #[test]

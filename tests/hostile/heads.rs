@@ -12,7 +12,7 @@ use crate::{Ambush, EVIL, each, is};
 #[test]
 fn a_head_that_never_comes() {
     let ambush = Ambush::new().hurried().at_source(each(Method::GET, "/manifests/1", || Fault::Stall));
-    ambush.fails("blocked", &["evil/app:1", "did not answer within 0.4 s (tried 3 times)"]);
+    ambush.fails("blocked", &["evil/app:1", "did not answer within 0.6 s (tried 3 times)"]);
     assert_eq!(ambush.asked(&Method::GET, "/manifests/1"), 3);
 }
 
@@ -20,7 +20,7 @@ fn a_head_that_never_comes() {
 fn a_body_that_never_ends_to_come() {
     let ambush =
         Ambush::new().hurried().at_source(each(Method::GET, "/manifests/1", || Fault::StallAfter(10)));
-    ambush.fails("blocked", &["evil/app:1", "sent nothing for 0.4 s"]);
+    ambush.fails("blocked", &["evil/app:1", "sent nothing for 0.6 s"]);
     assert_eq!(ambush.asked(&Method::GET, "/manifests/1"), 3);
 }
 

@@ -33,7 +33,7 @@ const EVIL: &str = "evil/app";
 const GOOD: &str = "good/app";
 
 /// No ambush holds a run up for so long.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// Two images in a list, one of which is ambushed.
 struct Ambush {
@@ -65,7 +65,7 @@ impl Ambush {
 
     /// With little patience, for what stalls.
     fn hurried(mut self) -> Self {
-        self.story.settings.patience.idle = Duration::from_millis(400);
+        self.story = self.story.hurried();
         self
     }
 

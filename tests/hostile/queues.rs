@@ -18,7 +18,7 @@ const MANY: usize = 20;
 
 /// The story of many ambushed images, with one that is not at the end of the list.
 fn many(source: TestRegistry) -> Scenario {
-    let mut story = Scenario::between(source, TestRegistry::start());
+    let mut story = Scenario::between(source, TestRegistry::start()).hurried();
     for number in 0..MANY {
         let name = format!("evil/app{number}");
         put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
@@ -51,7 +51,7 @@ fn about_many(parts: &http::request::Parts) -> bool {
 /// The first blob finds out how the target mounts, and all others want to know.
 #[test]
 fn blobs_that_stall_do_not_hold_up_those_that_do_not() {
-    let mut story = Scenario::new().signatures(Signatures::Skip);
+    let mut story = Scenario::new().hurried().signatures(Signatures::Skip);
     for number in 0..MANY {
         let (name, platform) = (format!("evil/app{number}"), format!("linux/arm64/v{number}"));
         put_image_for(&story.source.memory, &name, Some("1"), &platform, &[name.as_bytes()]);
@@ -67,7 +67,7 @@ fn blobs_that_stall_do_not_hold_up_those_that_do_not() {
 
 /// All of `images` have the base layer that hangs; it is not tried for each of them in turn.
 fn base_layer_stalls(images: impl Iterator<Item = (String, String)>) {
-    let mut story = Scenario::new().signatures(Signatures::Skip);
+    let mut story = Scenario::new().hurried().signatures(Signatures::Skip);
     let mut base = None;
     for (name, tag) in images {
         let own = format!("{name}:{tag}");
@@ -97,7 +97,7 @@ fn a_base_layer_of_one_repositorys_tags_that_stalls_is_waited_for_once() {
 /// What one repository lacks, another one of the same registry can have.
 #[test]
 fn a_base_layer_that_one_image_lacks_is_had_from_another() {
-    let mut story = Scenario::new().signatures(Signatures::Skip);
+    let mut story = Scenario::new().hurried().signatures(Signatures::Skip);
     for name in ["evil/app0", "evil/app1", "good/app"] {
         put_image(&story.source.memory, name, Some("1"), &[b"base layer", name.as_bytes()]);
         story = story.lists(&format!("{name}:1"));
@@ -123,7 +123,7 @@ fn manifests_that_stall() {
 /// All tags of one repository want the list of its tags, which hangs: they do without, and wait for it once.
 #[test]
 fn a_list_that_hangs_is_waited_for_once() {
-    let mut story = Scenario::new();
+    let mut story = Scenario::new().hurried();
     for number in 0..MANY {
         let (name, tag) = ("evil/app", number.to_string());
         put_image(&story.source.memory, name, Some(&tag), &[tag.as_bytes()]);
@@ -143,7 +143,7 @@ fn a_list_that_hangs_is_waited_for_once() {
 #[test]
 fn a_registry_that_never_ends_an_answer_is_given_up() {
     const IMAGES: usize = 300;
-    let mut story = Scenario::new();
+    let mut story = Scenario::new().hurried();
     for number in 0..IMAGES {
         let name = format!("evil/app{number}");
         put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
@@ -180,7 +180,7 @@ fn a_registry_that_never_ends_an_answer_is_given_up() {
 #[test]
 fn a_token_service_that_hangs_is_waited_for_once() {
     let source = TestRegistry::builder().auth(Auth::bearer("robot", "secret")).start();
-    let mut story = Scenario::between(source, TestRegistry::start());
+    let mut story = Scenario::between(source, TestRegistry::start()).hurried();
     for number in 0..MANY {
         let tag = number.to_string();
         put_image(&story.source.memory, "evil/app", Some(&tag), &[tag.as_bytes()]);
@@ -204,7 +204,7 @@ fn a_token_service_that_hangs_is_waited_for_once() {
 #[test]
 fn a_registry_that_never_answers_is_given_up() {
     const IMAGES: usize = 300;
-    let mut story = Scenario::new();
+    let mut story = Scenario::new().hurried();
     for number in 0..IMAGES {
         story = story.lists(&format!("evil/app{number}:1"));
     }
@@ -221,7 +221,7 @@ fn a_registry_that_never_answers_is_given_up() {
     // Those that are looked at together are tried three times until that is known, the others once.
     let tried = story.source.requests().len();
     assert!(tried <= 3 * 64 + IMAGES, "{tried}");
-    assert!(told.cause(IMAGES - 1).contains("did not answer within 0.0"), "{}", told.cause(IMAGES - 1));
+    assert!(told.cause(IMAGES - 1).contains("did not answer within 0.1 s"), "{}", told.cause(IMAGES - 1));
 }
 
 /// Source and target are one registry, and one request at a time has to do for both.

@@ -6,14 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode, header};
-use tokio::sync::oneshot;
 
+use crate::support::port::{Port, Server};
 use crate::support::registry::TestRegistry;
 
 /// A request, with the host that it was for.
@@ -78,8 +77,7 @@ pub(crate) struct World {
     hosts: Arc<Hosts>,
     pub(crate) home: tempfile::TempDir,
     variables: BTreeMap<String, String>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _server: Server,
 }
 
 /// What the program wrote.
@@ -93,28 +91,16 @@ pub(crate) struct Told {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener");
-        let address = listener.local_addr().expect("an address");
+        let port = Port::free();
+        let address = port.address;
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let hosts = Arc::new(Hosts { client: client.build().expect("a client"), ..Hosts::default() });
         let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&hosts));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.expect("a runtime");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    result = async { axum::serve(listener, router).await } => result.expect("the server runs"),
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        });
+        let server =
+            port.served(|listener| async { axum::serve(listener, router).await.expect("the server runs") });
         let variables = BTreeMap::from([("HTTP_PROXY".to_owned(), format!("http://{address}"))]);
         let home = tempfile::tempdir().expect("a folder");
-        Self { address, hosts, home, variables, stop: Some(stop), thread: Some(thread) }
+        Self { address, hosts, home, variables, _server: server }
     }
 
     /// A host that answers like this.
@@ -237,16 +223,6 @@ impl World {
             text: String::from_utf8_lossy(&text).into_owned(),
             report: read(&report),
             summary: read(&summary),
-        }
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A test that has failed already has said why.
-            let _ = thread.join();
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod auth;
 pub(crate) mod companions;
 pub(crate) mod content;
 pub(crate) mod fault;
+pub(crate) mod port;
 pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod scenario;

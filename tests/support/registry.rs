@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -16,11 +15,11 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 use image_syncer::oci::{Descriptor, Digest, MediaType, RawManifest};
 use image_syncer::serve::{self, Backend, Behaviour, Memory};
-use tokio::sync::oneshot;
 
 use super::auth::{Auth, Guard, TokenRequest, Tokens};
 use super::content::{reference, repository};
 use super::fault::{self, Fault};
+use super::port::{Port, Server};
 
 /// A request, as the registry saw it.
 #[derive(Debug, Clone)]
@@ -132,29 +131,17 @@ impl Builder {
 
     /// Starts it.
     pub(crate) fn start(self) -> TestRegistry {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener");
-        let address = listener.local_addr().expect("an address");
+        let port = Port::free();
+        let address = port.address;
         let url = format!("http://{address}");
         let guard = self.auth.map(|auth| Guard::new(auth, self.tokens, &url));
         let shared = Arc::new(Shared { guard, ..Shared::default() });
         let backend = self.backend.unwrap_or_else(|| Arc::new(self.memory.clone()));
         let router = wrapped(serve::router_with(backend, self.behaviour), Arc::clone(&shared));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                let server = serve::serve(listener, router, std::future::pending());
-                tokio::select! {
-                    result = server => result.expect("the server runs"),
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
+        let server = port.served(|listener| async {
+            serve::serve(listener, router, std::future::pending()).await.expect("the server runs");
         });
-        TestRegistry { address, memory: self.memory, shared, stop: Some(stop), thread: Some(thread) }
+        TestRegistry { address, memory: self.memory, shared, _server: server }
     }
 }
 
@@ -229,18 +216,7 @@ pub(crate) struct TestRegistry {
     /// What it holds; content put here is served at once.
     pub(crate) memory: Memory,
     shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for TestRegistry {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A test that has failed already has said why.
-            let _ = thread.join();
-        }
-    }
+    _server: Server,
 }
 
 impl TestRegistry {

@@ -7,14 +7,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
 use tokio::time::sleep;
+
+use super::port::{Port, Server};
 
 /// The longest head of a request or an answer.
 const HEAD: usize = 64 * 1024;
@@ -114,32 +114,18 @@ pub(crate) struct Relay {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _server: Server,
 }
 
 impl Relay {
     /// A good line to a registry.
     pub(crate) fn to(registry: SocketAddr) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener");
-        let address = listener.local_addr().expect("an address");
+        let port = Port::free();
+        let address = port.address;
         let shared = Arc::new(Shared::default());
-        let (stop, stopped) = oneshot::channel::<()>();
         let line = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    () = accept(listener, registry, line) => {}
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        });
-        Self { address, shared, stop: Some(stop), thread: Some(thread) }
+        let server = port.served(move |listener| accept(listener, registry, line));
+        Self { address, shared, _server: server }
     }
 
     /// Has `plan` say of each request from now on what goes wrong with it.
@@ -165,16 +151,6 @@ impl Relay {
     /// Bytes of answers' bodies that were passed on to the client.
     pub(crate) fn bytes_down(&self) -> u64 {
         self.shared.down.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A test that has failed already has said why.
-            let _ = thread.join();
-        }
     }
 }
 

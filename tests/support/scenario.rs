@@ -41,7 +41,7 @@ impl Scenario {
         Self::between(TestRegistry::start(), TestRegistry::start())
     }
 
-    /// These two registries. Retries and patience are those of a hurried user.
+    /// These two registries. Retries are those of a hurried user.
     pub(crate) fn between(source: TestRegistry, target: TestRegistry) -> Self {
         let settings = Settings {
             retry: RetryPolicy {
@@ -51,9 +51,9 @@ impl Scenario {
                 longest_asked: Duration::from_secs(1),
             },
             patience: Patience {
-                connect: Duration::from_secs(2),
-                idle: Duration::from_millis(400),
-                commit: Duration::from_secs(2),
+                connect: Duration::from_secs(5),
+                idle: Duration::from_secs(5),
+                commit: Duration::from_secs(10),
             },
             ..Settings::default()
         };
@@ -102,6 +102,12 @@ impl Scenario {
     /// The same registries, and an empty list.
     pub(crate) fn other_list(mut self) -> Self {
         self.list.clear();
+        self
+    }
+
+    /// With little patience, for what falls silent. Else nothing takes so long, also on a busy machine.
+    pub(crate) fn hurried(mut self) -> Self {
+        self.settings.patience.idle = Duration::from_millis(600);
         self
     }
 

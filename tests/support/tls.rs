@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::port::{Port, Server};
 
 /// What is to be said of the certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,42 +31,18 @@ pub(crate) struct TlsFront {
     pub(crate) address: SocketAddr,
     /// The authority's certificate, PEM.
     pub(crate) authority: String,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _server: Server,
 }
 
 impl TlsFront {
     /// Stands in front of `registry`.
     pub(crate) fn of(registry: SocketAddr, certificate: Certificate) -> Self {
         let (authority, config) = certificates(certificate);
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a listener");
-        let address = listener.local_addr().expect("an address");
-        let (stop, stopped) = oneshot::channel::<()>();
+        let port = Port::free();
+        let address = port.address;
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let thread = std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    () = hand_on(listener, acceptor, registry) => {}
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        });
-        Self { address, authority, stop: Some(stop), thread: Some(thread) }
-    }
-}
-
-impl Drop for TlsFront {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A test that has failed already has said why.
-            let _ = thread.join();
-        }
+        let server = port.served(move |listener| hand_on(listener, acceptor, registry));
+        Self { address, authority, _server: server }
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::content::{noise, put_image};
 use crate::support::fault::Fault;
-use crate::{Large, MIB, NAME, total};
+use crate::{Large, MIB, NAME};
 
 /// As nginx with this `client_max_body_size`.
 fn limited(large: Large, most: usize) -> Large {
@@ -20,9 +20,7 @@ fn limited(large: Large, most: usize) -> Large {
 fn what_is_too_large_for_one_request_goes_in_several() {
     let large = limited(Large::of(5 * MIB + 4321), MIB);
     let story = &large.story;
-    let told = large.arrives();
-    // Of what was refused, only the first was on its way already.
-    assert!(total(&told, "bytes_sent_twice") <= 5 * MIB as u64 / 2, "{}", told.text());
+    large.arrives();
     let patches: Vec<_> = large.uploads();
     let refused = patches.iter().filter(|line| line.ends_with("413")).count();
     assert_eq!(refused, 3, "the whole, 4 MiB and 2 MiB: {patches:#?}");

@@ -390,15 +390,16 @@ fn taken_meanwhile(
     head: &Config,
     changes: &Changes,
 ) -> Option<String> {
-    let since = Changes::between(start, base?);
-    let taken: Vec<&Entry> = base?
+    let base = base?;
+    let since = Changes::between(start, base);
+    let taken: Vec<&Entry> = base
         .entries
         .iter()
         .zip(&since.entries)
         .filter(|(_, change)| **change != Change::Unchanged)
         .map(|(entry, _)| entry)
         .collect();
-    let against = Changes::between(base, head);
+    let against = Changes::between(Some(base), head);
     let twice = |entry: &Entry| taken.iter().any(|other| other.target == entry.target);
     let clashes = head.entries.iter().zip(&changes.entries).zip(&against.entries);
     let clashes: Vec<String> = clashes

@@ -41,22 +41,17 @@ pub fn hide_secrets(variables: impl IntoIterator<Item = (OsString, OsString)>) {
         let name = name.into_string().ok()?;
         SECRETS.contains(&name.as_str()).then(|| value.into_string().ok()).flatten()
     });
-    for secret in secrets {
-        // A key can be given by its file's name, which is none.
-        let secret = key_file(&secret).unwrap_or(secret);
-        log::hide(&secret);
-        let document: Option<serde_json::Value> = serde_json::from_str(&secret).ok();
-        if let Some(key) = document.as_ref().and_then(|document| document["private_key"].as_str()) {
-            log::hide(key);
-        }
-    }
+    // A key can be given by its file's name, which is none.
+    secrets.filter(|secret| !Path::new(secret).is_file()).for_each(|secret| hide_key(&secret));
 }
 
-/// The text of a secret's file, if the secret is a file's name.
-fn key_file(secret: &str) -> Option<String> {
-    let path = Path::new(secret.trim());
-    let is_file = path.metadata().is_ok_and(|it| it.is_file() && it.len() <= LARGEST_KEY);
-    is_file.then(|| std::fs::read_to_string(path).unwrap_or_default())
+/// Has GitHub hide a key, and what is secret in it where it is a document.
+fn hide_key(key: &str) {
+    log::hide(key);
+    let document: Option<serde_json::Value> = serde_json::from_str(key).ok();
+    if let Some(key) = document.as_ref().and_then(|document| document["private_key"].as_str()) {
+        log::hide(key);
+    }
 }
 
 /// Tells that the inputs cannot be meant, and gives the exit code.
@@ -87,6 +82,7 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
         Ok(situation) => situation,
         Err(message) => return refuse(&message, surroundings),
     };
+    situation.hide_key_file(options);
     let debug = options.run.log.debug || situation.runner.is_debug;
     surroundings.start_log_to(debug, log::writer);
     let publisher = Publisher { options, situation: &situation };
@@ -199,6 +195,17 @@ impl Situation {
         }
         let head = review.as_ref().map_or_else(|| runner.sha.clone(), |review| review.head.clone());
         Ok(Self { runner, mode, review, api, head, comment_key })
+    }
+
+    /// Has GitHub hide a key that is given by its file's name. For a change that is under review nothing of the
+    /// workspace is read, not even for that.
+    fn hide_key_file(&self, options: &ActionOptions) {
+        let Some(key) = &options.run.credentials.target_repo_auth_key else { return };
+        let path = Path::new(key.expose().trim());
+        let is_ours = self.review.is_none() || !is_in_workspace(&self.runner, path);
+        if is_ours && path.metadata().is_ok_and(|it| it.is_file() && it.len() <= LARGEST_KEY) {
+            hide_key(&std::fs::read_to_string(path).unwrap_or_default());
+        }
     }
 
     /// A report with what GitHub knows of the run.
