@@ -132,10 +132,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub create_repositories: bool,
-    /// Requests at a time to each registry, on each side, 1 to 256
-    #[arg(long, value_name = "NUMBER", default_value = "16",
+    /// Requests at a time to each registry, on each side, 1 to 256 [default: 16, and up to 128 while answers stay quick]
+    #[arg(long, value_name = "NUMBER",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
-    pub concurrency: usize,
+    pub concurrency: Option<usize>,
     /// The time for the whole run, such as 90s or 1h30m
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = value::duration)]
     pub timeout: Duration,

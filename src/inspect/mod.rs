@@ -28,7 +28,7 @@ use line::Place;
 use source::AtSource;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
-const AT_A_TIME: usize = 64;
+const AT_A_TIME: usize = 256;
 
 /// How much is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -74,8 +74,9 @@ pub struct Settings {
     pub extra_roots: Vec<Vec<u8>>,
     /// A client certificate with its key, PEM.
     pub identity: Option<Vec<u8>>,
-    /// Requests at a time, for each registry and side.
-    pub concurrency: usize,
+    /// Requests at a time, for each registry and side. If it is not said, 16 at first, and up to 128 while answers stay
+    /// quick.
+    pub concurrency: Option<usize>,
     /// How stubborn the client is.
     pub retry: RetryPolicy,
     /// How long a registry may be silent.
@@ -122,7 +123,7 @@ impl Default for Settings {
             plain_http: Vec::new(),
             extra_roots: Vec::new(),
             identity: None,
-            concurrency: 16,
+            concurrency: None,
             retry: RetryPolicy::default(),
             patience: Patience::default(),
             deadline: None,

@@ -51,7 +51,7 @@ pub(in crate::registry) struct Services {
 /// The limits of the run.
 #[derive(Clone, Copy)]
 struct Limits {
-    concurrency: usize,
+    concurrency: Option<usize>,
     retry: RetryPolicy,
     patience: Patience,
     deadline: Option<Instant>,
