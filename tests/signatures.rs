@@ -411,6 +411,29 @@ fn a_blob_of_a_companion_that_the_target_lost_is_a_failure() {
     });
 }
 
+/// Right after our push, when it is seen at the latest that everything is read back.
+#[test]
+fn a_signature_that_others_write_over_is_a_conflict() {
+    let story = Scenario::new().lists("team/app:1");
+    let image = image(&story.source.memory);
+    sign(&story.source.memory, NAME, &image);
+    let (memory, at, tag) = (story.target.memory.clone(), story.at_target(NAME), cosign_tag(&image, ".sig"));
+    let pushed = AtomicUsize::new(0);
+    story.target.on_request(move |parts| {
+        let is_tag = parts.uri.path().ends_with(&tag);
+        if is_tag && parts.method == Method::PUT {
+            pushed.store(1, Ordering::SeqCst);
+        } else if is_tag && pushed.swap(0, Ordering::SeqCst) == 1 {
+            put_image(&memory, &at, Some(&tag), &[b"theirs"]);
+        }
+        None
+    });
+    let told = story.sync();
+    told.expect(&["conflict"]);
+    assert!(told.cause(0).contains("somebody else wrote it"), "{}", told.cause(0));
+    assert_eq!(story.mirrored(NAME, "1"), None, "the tag comes last");
+}
+
 #[test]
 fn a_referrer_that_the_target_does_not_list_is_a_failure() {
     lost(1, |parts, path| {
