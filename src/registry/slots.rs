@@ -6,7 +6,7 @@
 //!
 //! Where the operator says nothing, there is a number to begin with and a higher one to get to. Beyond the first the
 //! number grows only while answers take hardly longer than the quickest one: then it is the way that takes the time,
-//! and the registry has nothing in line (as TCP Vegas does it). One that ever refused gets no more than the first.
+//! and the registry has nothing in line (as TCP Vegas does it). One that refused never gets as many again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,6 +51,12 @@ struct State {
     good: usize,
     /// When the number was lowered last: what was sent before says nothing new.
     lowered: Option<Instant>,
+    /// How long answers take, to requests that read and to those that write.
+    paces: [Pace; 2],
+}
+
+#[derive(Debug, Default)]
+struct Pace {
     quickest: Option<Duration>,
     mean: Duration,
 }
@@ -66,15 +72,8 @@ impl Slots {
     /// As many places as the operator allows, or as many as prove good.
     pub(super) fn new(allowed: Option<usize>) -> Arc<Self> {
         let (first, most) = allowed.map_or((FIRST, MOST), |allowed| (allowed.max(1), allowed.max(1)));
-        let state = State {
-            limit: first,
-            most,
-            surplus: 0,
-            good: 0,
-            lowered: None,
-            quickest: None,
-            mean: Duration::ZERO,
-        };
+        let state =
+            State { limit: first, most, surplus: 0, good: 0, lowered: None, paces: Default::default() };
         Arc::new(Self { places: Arc::new(Semaphore::new(first)), first, state: Mutex::new(state) })
     }
 
@@ -85,27 +84,22 @@ impl Slots {
         Slot { slots: Arc::clone(self), place }
     }
 
-    /// Takes note of an answer to a request that was sent at `sent`. `is_small` says that its time is that of the
-    /// registry and not that of many bytes.
-    pub(super) fn answered(&self, status: StatusCode, sent: Instant, is_small: bool) {
+    /// Takes note of an answer to a request that was sent at `sent`, and that only reads or not. What writes may take
+    /// long because of its bytes.
+    pub(super) fn answered(&self, status: StatusCode, sent: Instant, only_reads: bool) {
         let took = sent.elapsed();
         let mut state = self.state();
         if matches!(status.as_u16(), 429 | 503) {
             if state.is_news(sent) {
                 let half = state.limit / 2;
-                state.most = self.first;
+                state.most = half.max(self.first);
                 self.lower(&mut state, half);
             }
             return;
         }
-        if is_small {
-            state.quickest = Some(state.quickest.map_or(took, |quickest| quickest.min(took)));
-            state.mean = match state.mean {
-                Duration::ZERO => took,
-                mean => (mean * (WEIGHT - 1) + took) / WEIGHT,
-            };
-        }
-        let slow = state.quickest.is_some_and(|quickest| state.mean > (quickest * SLOW_FACTOR).max(SLOW));
+        let pace = &mut state.paces[usize::from(only_reads)];
+        pace.note(took);
+        let (slow, quick) = (only_reads && pace.is_slow(), pace.is_quick());
         if slow && state.is_news(sent) {
             let fewer = state.limit - 1;
             self.lower(&mut state, fewer);
@@ -115,7 +109,7 @@ impl Slots {
                 if state.good >= state.limit {
                     self.raise(&mut state, 1);
                 }
-            } else if is_small && state.is_quick() && self.places.available_permits() == 0 {
+            } else if quick && self.places.available_permits() == 0 {
                 self.raise(&mut state, GROWTH);
             }
         }
@@ -146,6 +140,20 @@ impl State {
     /// Whether a request was sent after the number was lowered last.
     fn is_news(&self, sent: Instant) -> bool {
         self.lowered.is_none_or(|lowered| sent > lowered)
+    }
+}
+
+impl Pace {
+    fn note(&mut self, took: Duration) {
+        self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
+        self.mean = match self.mean {
+            Duration::ZERO => took,
+            mean => (mean * (WEIGHT - 1) + took) / WEIGHT,
+        };
+    }
+
+    fn is_slow(&self) -> bool {
+        self.quickest.is_some_and(|quickest| self.mean > (quickest * SLOW_FACTOR).max(SLOW))
     }
 
     /// Whether answers take hardly longer than they must.
@@ -219,6 +227,12 @@ mod tests {
         drop(busy);
         slots.answered(StatusCode::TOO_MANY_REQUESTS, Instant::now(), true);
         assert_eq!(free(&slots), 64);
+        let busy: Vec<Slot> = (0..64).map(|_| slots.take().now_or_never().expect("a place")).collect();
+        for _ in 0..200 {
+            slots.answered(StatusCode::OK, Instant::now(), true);
+        }
+        drop(busy);
+        assert_eq!(free(&slots), 64, "it refused more");
 
         let slots = Slots::new(None);
         slots.answered(StatusCode::OK, ago(100), true);
@@ -237,7 +251,7 @@ mod tests {
             slots.answered(StatusCode::OK, Instant::now(), true);
         }
         drop(busy);
-        assert_eq!(free(&slots), 16, "who refused gets no more than at first");
+        assert_eq!(free(&slots), 16, "nor more than at first, if that was refused");
     }
 
     #[test]
