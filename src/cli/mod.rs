@@ -247,7 +247,8 @@ pub struct DoctorOptions {
     /// A repository of it, to find out what may be done there
     #[arg(value_name = "REPOSITORY", value_parser = NonEmptyStringValueParser::new())]
     pub repository: Option<String>,
-    /// Try to write: begin uploads in the repository, and cancel them
+    /// Try to write: begin uploads in the repository (POST, one with a mount) and cancel them (PATCH of a few bytes,
+    /// DELETE), and ask to delete a manifest that is not there (DELETE of a digest that nothing has)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub write: bool,

@@ -21,6 +21,7 @@ mod knowledge;
 mod link;
 mod manifest;
 mod origin;
+mod plain;
 pub mod quirks;
 mod quota;
 mod redact;
@@ -28,6 +29,7 @@ mod referrers;
 mod retry;
 mod silence;
 mod slots;
+mod strangers;
 mod upload;
 
 use std::collections::HashMap;
@@ -55,6 +57,7 @@ use quirks::Overrides;
 use quota::Quotas;
 use silence::Silence;
 use slots::Slots;
+use strangers::FrontPage;
 use upload::Lessons;
 
 /// Who we are to a registry's operator.
@@ -228,12 +231,13 @@ impl Registries {
             Some(guarded) => Way { http: guarded.clone(), is_guarded: true },
             None => Way { http: unguarded.clone(), is_guarded: false },
         };
-        let stated = self.settings.stated.get(registry).copied().unwrap_or_default();
+        let stated = self.stated_of(registry);
         let client = Arc::new(Client {
             host: host.to_string(),
             base,
             // Behind another address somebody else answers.
             knowledge: Knowledge::new(&host, stated),
+            front_page: FrontPage::default(),
             token_turn: tokio::sync::Mutex::default(),
             home: way(trusted),
             abroad: way(false),
@@ -260,6 +264,11 @@ impl Registries {
             creations: Creations::new(self.settings.create_repositories),
             access: PhantomData,
         }
+    }
+
+    /// What the operator states of a registry.
+    fn stated_of(&self, registry: &Registry) -> Overrides {
+        self.settings.stated.get(registry).copied().unwrap_or_default()
     }
 
     fn base(&self, registry: &Registry) -> Url {

@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::super::answer::Answer;
+use super::super::plain;
 use super::{Area, Examiner, Findings, Front, State, said};
 use crate::store::StoreError;
 
@@ -79,7 +80,8 @@ impl Examiner<'_> {
                     findings.add(AREA, "tls", State::No, "plain HTTP, without encryption");
                 }
                 findings.limits.extend(super::limits::read(&answer.headers));
-                judge(findings, &answer)
+                let plain = plain::advice(&answer.url).filter(|_| answer.status == StatusCode::BAD_REQUEST);
+                judge(findings, &answer, plain)
             }
             Err(error) => {
                 explain(findings, &error, encrypted);
@@ -117,7 +119,12 @@ fn explain(findings: &mut Findings, error: &StoreError, encrypted: bool) {
         if encrypted && text.contains("ertificate") {
             findings.add(AREA, "tls", State::Failed, text);
         } else {
-            findings.add(AREA, "api", State::Failed, text);
+            let advice = "something is in between that ends connections, or what is there is no registry";
+            // What is known of it stands in the text already.
+            match text.split_once("; ") {
+                Some((text, advice)) => findings.advise(AREA, "api", State::Failed, text, advice),
+                None => findings.advise(AREA, "api", State::Failed, text, advice),
+            }
         }
         return;
     };
@@ -126,7 +133,7 @@ fn explain(findings: &mut Findings, error: &StoreError, encrypted: bool) {
 }
 
 /// Whether what answers is a registry.
-fn judge(findings: &mut Findings, answer: &Answer) -> Option<Front> {
+fn judge(findings: &mut Findings, answer: &Answer, plain: Option<String>) -> Option<Front> {
     const NAME: &str = "api";
     let status = answer.status;
     let page = answer.header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
@@ -173,10 +180,26 @@ fn judge(findings: &mut Findings, answer: &Answer) -> Option<Front> {
             None
         }
         _ => {
-            let advice = "the registry, or a proxy in front of it, refuses whoever asks from here";
+            let advice = plain.unwrap_or_else(|| advice_on(status).to_owned());
             findings.advise(AREA, NAME, State::Failed, what, advice);
             None
         }
+    }
+}
+
+/// What to do about a registry whose front page is refused.
+fn advice_on(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        429 => {
+            "too much is asked of it from here: wait a while, have others that share this address ask less, or ask its \
+             operator for a higher limit"
+        }
+        502..=504 => {
+            "a proxy answers, or the registry while it starts or is overloaded: try again in a minute, then look at \
+             whether the registry runs and at the proxy's log"
+        }
+        500.. => "something is wrong in the registry, or in a proxy in front of it: look at its log, or tell its operator",
+        _ => "the registry, or a proxy in front of it, refuses whoever asks from here",
     }
 }
 

@@ -16,6 +16,15 @@ const TAGS: &str = "10";
 /// No list of so few tags is longer.
 const TAGS_BYTES: usize = 64 * 1024;
 
+/// What was seen of the repository.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Some manifest.
+    pub(super) manifest: Option<Digest>,
+    /// Whether it is known to be there.
+    pub(super) exists: bool,
+}
+
 /// What the list of tags said.
 enum Listed {
     /// Some tag, if there is any.
@@ -37,8 +46,15 @@ impl Examiner<'_> {
             if front.has_tokens {
                 return true;
             }
-            let advice = format!("`docker login {}`, or a credential helper for it", self.subject.registry);
             let message = "it wants user and password, and there are none";
+            let advice = format!("`docker login {}`, or a credential helper for it", self.subject.registry);
+            if self.subject.repository.is_some() {
+                // Its repositories may be open to strangers all the same.
+                let message = format!("{message}: what follows is what strangers may do");
+                findings.advise(Area::Login, NAME, State::No, message, advice);
+                return true;
+            }
+            let advice = format!("{advice}; or name a repository that is open to strangers");
             findings.advise(Area::Login, NAME, State::Failed, message, advice);
             return false;
         }
@@ -56,9 +72,11 @@ impl Examiner<'_> {
     }
 
     /// What may be done in the repository, and what is there.
-    pub(super) async fn rights(&self, findings: &mut Findings, front: &Front) -> Option<Digest> {
-        let Some(repository) = &self.subject.repository else { return None };
+    pub(super) async fn rights(&self, findings: &mut Findings, front: &Front) -> Seen {
+        let Some(repository) = &self.subject.repository else { return Seen::default() };
         let listed = self.tags(findings, repository).await;
+        // Some registries list no tags of a repository that is not there.
+        let has_tags = matches!(listed, Listed::Tags(Some(_)));
         let manifest = self.pull(findings, repository, listed).await;
         let granted = self.granted(repository, "pull,push", front).await;
         let state = |granted: &Granted| match granted {
@@ -83,7 +101,7 @@ impl Examiner<'_> {
             Granted::Untold => (State::Unknown, "only a try tells (--write)"),
         };
         findings.add(Area::Api, "delete", state, message);
-        manifest
+        Seen { exists: has_tags || manifest.is_some(), manifest }
     }
 
     async fn tags(&self, findings: &mut Findings, repository: &Repository) -> Listed {
