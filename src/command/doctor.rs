@@ -83,7 +83,11 @@ fn named(options: &DoctorOptions) -> Result<(Registry, Option<Repository>), Usag
         Some(path) => format!("library/{path}").parse(),
         None => path.parse(),
     });
-    let repository = repository.transpose().map_err(|error| option(format!("{error}")))?;
+    let repository = repository.transpose().map_err(|error| {
+        let has_more = within.or(options.repository.as_deref()).is_some_and(|path| path.contains([':', '@']));
+        let advice = if has_more { "; name it without tag and digest" } else { "" };
+        option(format!("{error}{advice}"))
+    })?;
     if options.write && repository.is_none() {
         return Err(option("--write needs a repository to begin uploads in; name one that is yours".into()));
     }

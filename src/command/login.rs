@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use super::options::UsageError;
 use super::surroundings::Surroundings;
+use super::sync::Job;
+use crate::config::TargetPrefix;
 use crate::login::GOOGLE_CREDENTIALS;
+use crate::oci::Registry;
 use crate::policy::{AuthRule, Policy, load_auth};
 use crate::registry::{Environment, Login, LoginRule};
 use crate::secret::Secret;
@@ -26,14 +29,32 @@ const SECRET_VARIABLES: [&str; 5] = [
     "GITHUB_TOKEN",
 ];
 
+/// The variables that `auth` is stated in, and what messages call them.
+const STATED: [(&str, &str); 2] = [("INPUT_AUTH", OF_THE_INPUT), ("SYNCER_AUTH", "the variable SYNCER_AUTH")];
+
+/// What messages call the action's input.
+pub(super) const OF_THE_INPUT: &str = "the input auth";
+
 /// What was typed comes before what the policy says, and both before what is found.
 pub(super) fn login(
     typed: Option<&Secret>,
     policy: &Policy,
     surroundings: &Surroundings,
 ) -> Result<Login, UsageError> {
-    let typed = typed.map(|text| load_auth("auth", text.expose()));
-    let typed = typed.transpose().map_err(UsageError::Auth)?.unwrap_or_default();
+    let environment = &surroundings.environment;
+    let stated = STATED.map(|(variable, name)| (environment.get(variable), name));
+    let is = |one: &Secret, other: &Secret| one.expose() == other.expose();
+    let typed = typed.map(|text| {
+        let stated = stated.iter().find(|(value, _)| value.is_some_and(|value| is(value, text)));
+        let name = stated.map_or("--auth", |(_, name)| name);
+        load_auth("auth", text.expose()).map_err(|faults| UsageError::Auth(name, faults))
+    });
+    let typed = typed.transpose()?.unwrap_or_default();
+    // What is overridden has no effect, and still has to be something that could be read, as everywhere.
+    for (value, name) in stated {
+        let Some(value) = value else { continue };
+        load_auth("auth", value.expose()).map_err(|faults| UsageError::Auth(name, faults))?;
+    }
     let rules: Vec<LoginRule> = typed.rules().iter().chain(policy.auth().rules()).map(rule).collect();
     let input = match rules.iter().filter(|rule| rule.provider.reads_input()).count() {
         0 => None,
@@ -45,6 +66,45 @@ pub(super) fn login(
     };
     let environment = surroundings.environment.clone();
     Ok(Login { rules, environment, input, detect: true, ..Login::default() })
+}
+
+/// Fails if a registry of the job is to be logged in at with something that is not there: what `auth` names was meant.
+pub(super) fn check(job: &Job) -> Result<(), UsageError> {
+    let (login, settings) = (&job.settings.login, &job.settings);
+    let asked = |registry: &Registry, repository: &dyn std::fmt::Display| {
+        let name = format!("{}/{repository}", settings.answering(registry));
+        login.rules.iter().find(|rule| (rule.matches)(&name)).map(|rule| (name, rule))
+    };
+    for entry in &job.config.entries {
+        let source = asked(&entry.source.registry, &entry.source.repository);
+        let target = match &job.config.prefix {
+            TargetPrefix::Registry { registry, .. } if job.target_credential.is_none() => {
+                asked(registry, &entry.target.repository)
+            }
+            _ => None,
+        };
+        for (name, rule) in source.into_iter().chain(target) {
+            let registry = name.split('/').next().unwrap_or_default();
+            let is_there = |name: &&str| login.environment.get(name).is_some();
+            if let Some(missing) = rule.provider.variables().find(|name| !is_there(name)) {
+                let message = format!(
+                    "the variable {missing} is not set, or empty, and {} logs in at {registry} with it; set it, or name \
+                     another one there",
+                    rule.stated
+                );
+                return Err(UsageError::Option(message));
+            }
+            if rule.provider.reads_input() && login.input.is_none() {
+                let message = format!(
+                    "there is no password on standard input, and {} logs in at {registry} with it; write it there in \
+                     one line",
+                    rule.stated
+                );
+                return Err(UsageError::Option(message));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn rule(rule: &AuthRule) -> LoginRule {

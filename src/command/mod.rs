@@ -58,7 +58,8 @@ async fn main_job(
     surroundings: &Surroundings,
 ) -> u8 {
     surroundings.start_log(options.log.debug);
-    let job = match options::job(options, mode, surroundings) {
+    let job = options::job(options, mode, surroundings);
+    let job = match job.and_then(|job| login::check(&job).map(|()| job)) {
         Ok(job) => job,
         Err(error) => {
             print_error(&error.text(surroundings.error_look()));

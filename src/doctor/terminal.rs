@@ -7,7 +7,7 @@ use crate::registry::examination::{Area, Check, Examination, Limit, State};
 use crate::registry::quirks::{Profile, Referrers, Repositories};
 use crate::report::text::{one_line, wrap};
 use crate::report::units::{count, number};
-use crate::report::{Ink, Look, Tone};
+use crate::report::{Ink, Interruption, Look, Tone};
 
 /// The narrowest terminal that anything is laid out for.
 const NARROWEST: usize = 40;
@@ -135,7 +135,11 @@ fn verdict(told: &Told) -> String {
             format!(" {problems} until then: {}.", failed.join(", "))
         };
         let (sentence, code) = (interruption.sentence(), exit_code(told));
-        return format!("{sentence}; not all was looked at.{found} Exit code {code}.");
+        let more = match interruption {
+            Interruption::TimeLimit => " --timeout gives it more time.",
+            Interruption::Interrupt | Interruption::Terminate => "",
+        };
+        return format!("{sentence}; not all was looked at.{found}{more} Exit code {code}.");
     }
     if !failed.is_empty() {
         return format!("{problems}: {}. Exit code 1.", failed.join(", "));

@@ -272,10 +272,22 @@ impl Registries {
     }
 
     fn base(&self, registry: &Registry) -> Url {
-        if let Some(endpoint) = self.settings.endpoints.get(registry) {
+        self.settings.base(registry)
+    }
+}
+
+impl Settings {
+    /// Who answers for a registry, and whose credentials are used: itself, or the host of another address.
+    #[must_use]
+    pub fn answering(&self, registry: &Registry) -> Registry {
+        base_registry(&self.base(registry)).unwrap_or_else(|| registry.clone())
+    }
+
+    fn base(&self, registry: &Registry) -> Url {
+        if let Some(endpoint) = self.endpoints.get(registry) {
             return endpoint.clone();
         }
-        let plain = registry.is_loopback() || self.settings.plain_http.contains(registry);
+        let plain = registry.is_loopback() || self.plain_http.contains(registry);
         let text = match (registry.as_str(), plain) {
             (DEFAULT_REGISTRY, _) => DOCKER_HUB.to_owned(),
             (host, true) => format!("http://{host}"),

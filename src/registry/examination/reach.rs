@@ -150,15 +150,14 @@ fn judge(findings: &mut Findings, answer: &Answer, plain: Option<String>) -> Opt
     }
     match status {
         StatusCode::OK if !page => {
-            findings.add(AREA, NAME, State::Ok, format!("{what}: it asks nobody for a login"));
-            Some(Front { wants_login: false, has_tokens: false })
+            let (has_tokens, has_basic) = ways_in(answer);
+            let takes_login = has_tokens || has_basic;
+            let how = if takes_login { "strangers are let in, and others may log in" } else { "it asks nobody for a login" };
+            findings.add(AREA, NAME, State::Ok, format!("{what}: {how}"));
+            Some(Front { wants_login: false, takes_login, has_tokens })
         }
         StatusCode::UNAUTHORIZED => {
-            let challenges: Vec<&str> =
-                answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|it| it.to_str().ok()).collect();
-            let says =
-                |scheme: &str| challenges.iter().any(|text| text.to_ascii_lowercase().starts_with(scheme));
-            let (has_tokens, has_basic) = (says("bearer"), says("basic"));
+            let (has_tokens, has_basic) = ways_in(answer);
             let way = match (has_tokens, has_basic) {
                 (true, _) => "with a token of its token service",
                 (false, true) => "with user and password",
@@ -170,7 +169,7 @@ fn judge(findings: &mut Findings, answer: &Answer, plain: Option<String>) -> Opt
                 }
             };
             findings.add(AREA, NAME, State::Ok, format!("{what}: it wants a login, {way}"));
-            Some(Front { wants_login: true, has_tokens })
+            Some(Front { wants_login: true, takes_login: true, has_tokens })
         }
         StatusCode::OK | StatusCode::NOT_FOUND => {
             let page = if page { ", and with a web page" } else { "" };
@@ -185,6 +184,13 @@ fn judge(findings: &mut Findings, answer: &Answer, plain: Option<String>) -> Opt
             None
         }
     }
+}
+
+/// Whether an answer says that a token, and that a user and a password, are a way in.
+fn ways_in(answer: &Answer) -> (bool, bool) {
+    let challenges = || answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|it| it.to_str().ok());
+    let says = |scheme: &str| challenges().any(|text| text.to_ascii_lowercase().starts_with(scheme));
+    (says("bearer"), says("basic"))
 }
 
 /// What to do about a registry whose front page is refused.

@@ -39,11 +39,13 @@ impl Examiner<'_> {
     /// Logs in with what was found, without asking for a right. False if that failed.
     pub(super) async fn log_in(&self, findings: &mut Findings, front: &Front) -> bool {
         const NAME: &str = "login";
-        if !front.wants_login {
+        if !front.wants_login && (!front.takes_login || self.credential.is_none()) {
+            findings.needs_no_login = true;
             return true;
         }
         if self.credential.is_none() {
             if front.has_tokens {
+                findings.needs_no_login = true;
                 return true;
             }
             let message = "it wants user and password, and there are none";
@@ -59,7 +61,16 @@ impl Examiner<'_> {
             return false;
         }
         let call = self.call(Method::GET, "", "log in to");
-        let refused = match self.remote.client.send(&call).await {
+        let client = &self.remote.client;
+        if !front.wants_login {
+            // Nobody asks for the login, so that it would not be tried.
+            let shown = client.opens_with_login(&call, &http::HeaderMap::new()).await;
+            if let Err(error) = shown {
+                findings.add(Area::Login, NAME, State::Failed, said(&error));
+                return false;
+            }
+        }
+        let refused = match client.send(&call).await {
             Ok(answer) if matches!(answer.status.as_u16(), 401 | 403) => said(&answer.into_error().await),
             Ok(_) => {
                 findings.add(Area::Login, NAME, State::Ok, "the credentials are accepted");
