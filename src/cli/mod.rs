@@ -383,6 +383,8 @@ pub fn parse(
         options.dry_run |= variables.says_true("SYNCER_DRY_RUN");
         options.dry_run |= variables.says("SYNCER_MODE", "plan");
         options.run.log.debug |= variables.says_true("SYNCER_DEBUG");
+        // This one as well: with it the variable would never count.
+        options.run.create_repositories |= variables.says_true("SYNCER_CREATE_REPOSITORIES");
     }
     let checked = match &asked {
         Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => {

@@ -29,11 +29,9 @@ const SECRET_VARIABLES: [&str; 5] = [
     "GITHUB_TOKEN",
 ];
 
-/// The variables that `auth` is stated in, and what messages call them.
-const STATED: [(&str, &str); 2] = [("INPUT_AUTH", OF_THE_INPUT), ("SYNCER_AUTH", "the variable SYNCER_AUTH")];
-
-/// What messages call the action's input.
-pub(super) const OF_THE_INPUT: &str = "the input auth";
+/// The variables that `auth` is stated in, and what is said of each that cannot be read.
+const STATED: [(&str, &str); 2] =
+    [("INPUT_AUTH", "The input auth cannot be used"), ("SYNCER_AUTH", "SYNCER_AUTH cannot be used")];
 
 /// What was typed comes before what the policy says, and both before what is found.
 pub(super) fn login(
@@ -42,18 +40,18 @@ pub(super) fn login(
     surroundings: &Surroundings,
 ) -> Result<Login, UsageError> {
     let environment = &surroundings.environment;
-    let stated = STATED.map(|(variable, name)| (environment.get(variable), name));
+    let stated = STATED.map(|(variable, title)| (environment.get(variable), title));
     let is = |one: &Secret, other: &Secret| one.expose() == other.expose();
     let typed = typed.map(|text| {
         let stated = stated.iter().find(|(value, _)| value.is_some_and(|value| is(value, text)));
-        let name = stated.map_or("--auth", |(_, name)| name);
-        load_auth("auth", text.expose()).map_err(|faults| UsageError::Auth(name, faults))
+        let title = stated.map_or("--auth cannot be used", |(_, title)| title);
+        load_auth("auth", text.expose()).map_err(|faults| UsageError::Auth(title, faults))
     });
     let typed = typed.transpose()?.unwrap_or_default();
     // What is overridden has no effect, and still has to be something that could be read, as everywhere.
-    for (value, name) in stated {
+    for (value, title) in stated {
         let Some(value) = value else { continue };
-        load_auth("auth", value.expose()).map_err(|faults| UsageError::Auth(name, faults))?;
+        load_auth("auth", value.expose()).map_err(|faults| UsageError::Auth(title, faults))?;
     }
     let rules: Vec<LoginRule> = typed.rules().iter().chain(policy.auth().rules()).map(rule).collect();
     let input = match rules.iter().filter(|rule| rule.provider.reads_input()).count() {
@@ -85,26 +83,27 @@ pub(super) fn check(job: &Job) -> Result<(), UsageError> {
         };
         for (name, rule) in source.into_iter().chain(target) {
             let registry = name.split('/').next().unwrap_or_default();
-            let is_there = |name: &&str| login.environment.get(name).is_some();
-            if let Some(missing) = rule.provider.variables().find(|name| !is_there(name)) {
-                let message = format!(
-                    "the variable {missing} is not set, or empty, and {} logs in at {registry} with it; set it, or name \
-                     another one there",
-                    rule.stated
-                );
-                return Err(UsageError::Option(message));
-            }
-            if rule.provider.reads_input() && login.input.is_none() {
-                let message = format!(
-                    "there is no password on standard input, and {} logs in at {registry} with it; write it there in \
-                     one line",
-                    rule.stated
-                );
+            if let Some((what, advice)) = missing(rule, login) {
+                let stated = &rule.stated;
+                let message = format!("{what}, and {stated} logs in at {registry} with it; {advice}");
                 return Err(UsageError::Option(message));
             }
         }
     }
     Ok(())
+}
+
+/// What a rule needs and is not there, and what to do.
+fn missing(rule: &LoginRule, login: &Login) -> Option<(String, &'static str)> {
+    let mut variables = rule.provider.variables();
+    if let Some(name) = variables.find(|name| login.environment.get(name).is_none()) {
+        return Some((
+            format!("the variable {name} is not set, or empty"),
+            "set it, or name another one there",
+        ));
+    }
+    let lacks_input = rule.provider.reads_input() && login.input.is_none();
+    lacks_input.then(|| ("there is no password on standard input".to_owned(), "write it there in one line"))
 }
 
 fn rule(rule: &AuthRule) -> LoginRule {

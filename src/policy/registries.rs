@@ -80,7 +80,8 @@ pub(super) fn read(
         }
         Value::Mapping(pairs) if !pairs.is_empty() => pairs,
         Value::Mapping(_) => {
-            let message = format!("`registries` names no registry; write one, such as `{EXAMPLE}`, or leave it out");
+            let message =
+                format!("`registries` names no registry; write one, such as `{EXAMPLE}`, or leave it out");
             return Err(diagnostics.fault(node.place, message));
         }
         _ => {

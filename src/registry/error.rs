@@ -264,7 +264,9 @@ impl Reason {
     fn advice(self) -> Option<&'static str> {
         match self {
             Self::UnknownIssuer => Some("a certificate authority of your own is named with --ca-file"),
-            Self::Expired => Some("have its certificate renewed; if it is not old, look at this machine's clock"),
+            Self::Expired => {
+                Some("have its certificate renewed; if it is not old, look at this machine's clock")
+            }
             Self::Early => Some("look at this machine's clock"),
             Self::OtherName => {
                 Some("use the name that its certificate is for, or have one issued for this name")

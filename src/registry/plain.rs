@@ -47,9 +47,13 @@ mod tests {
         let advice = |url: &str, body: &str| {
             advice_on_refusal(&at(url), StatusCode::BAD_REQUEST, body.as_bytes()).unwrap_or_default()
         };
-        let loopback = advice("http://127.0.0.1:5000/v2/", "Client sent an HTTP request to an HTTPS server.\n");
+        let loopback =
+            advice("http://127.0.0.1:5000/v2/", "Client sent an HTTP request to an HTTPS server.\n");
         assert!(loopback.ends_with("--endpoint 127.0.0.1:5000=https://127.0.0.1:5000"), "{loopback}");
-        let other = advice("http://r.example.com/v2/", "<center>The plain HTTP request was sent to HTTPS port</center>");
+        let other = advice(
+            "http://r.example.com/v2/",
+            "<center>The plain HTTP request was sent to HTTPS port</center>",
+        );
         assert!(other.contains("leave r.example.com out of --plain-http"), "{other}");
         assert_eq!(advice("http://127.0.0.1:5000/v2/", "{\"errors\":[]}"), "");
         assert_eq!(advice("https://127.0.0.1:5000/v2/", ""), "");

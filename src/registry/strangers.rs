@@ -37,7 +37,11 @@ pub(super) fn may_hide(status: StatusCode) -> bool {
 impl Client {
     /// Whether a request that was refused without a login may succeed with the one that there is. `headers` are those of
     /// the refusal, which can say how to log in itself.
-    pub(super) async fn opens_with_login(&self, call: &Call, headers: &HeaderMap) -> Result<bool, StoreError> {
+    pub(super) async fn opens_with_login(
+        &self,
+        call: &Call,
+        headers: &HeaderMap,
+    ) -> Result<bool, StoreError> {
         if !self.auth.is_known(&call.scopes).await? {
             return Ok(false);
         }

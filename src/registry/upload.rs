@@ -261,8 +261,8 @@ impl Remote<ReadWrite> {
         match self.chunks() {
             Chunks::Never => (
                 false,
-                "; this registry is not sent a blob in several smaller requests; the policy's `registries` can allow \
-                 that with `chunks`",
+                "; this registry does not take a blob in several smaller requests, as far as is known; the policy's \
+                 `registries` can say otherwise (`chunks`)",
             ),
             Chunks::Allowed { at_most } if self.lessons.take_smaller(refused, at_most) => (true, ""),
             Chunks::Allowed { .. } => (false, "; smaller requests were tried, or would be too many"),

@@ -7,7 +7,6 @@ use std::path::Path;
 use super::intake::{Nothing, Refusal, in_repository};
 use super::{LAST_WORDS, Situation, log};
 use crate::cli::{ActionOptions, CommentWhen};
-use crate::command::login::OF_THE_INPUT;
 use crate::command::options::{SUMMARY_LIMIT, replace};
 use crate::command::{FAILED, Surroundings, USAGE, UsageError};
 use crate::config::Fault;
@@ -176,18 +175,13 @@ impl Publisher<'_> {
             Refusal::Usage(UsageError::Lists(faults)) => {
                 ("The run cannot begin", faults.as_slice().to_vec(), USAGE)
             }
-            Refusal::Usage(UsageError::Auth(place, faults)) => {
+            Refusal::Usage(UsageError::Auth(title, faults)) => {
                 // Its lines are those of an input, and of no file that could be annotated.
                 let told = faults
                     .as_slice()
                     .iter()
                     .map(|fault| Fault { location: None, message: fault.to_string() });
-                let title = if *place == OF_THE_INPUT {
-                    "The input auth cannot be used"
-                } else {
-                    "SYNCER_AUTH cannot be used"
-                };
-                (title, told.collect(), USAGE)
+                (*title, told.collect(), USAGE)
             }
             Refusal::Usage(UsageError::Option(message)) => {
                 ("The run cannot begin", vec![Fault { location: None, message: message.clone() }], USAGE)

@@ -185,13 +185,7 @@ impl Registries {
     }
 
     /// Looks at everything, as far as one thing leads to the next.
-    async fn look(
-        &self,
-        subject: &Subject,
-        host: &Registry,
-        findings: &mut Findings,
-        profile: &mut Profile,
-    ) {
+    async fn look(&self, subject: &Subject, host: &Registry, findings: &mut Findings, profile: &mut Profile) {
         let credential = find_credential(findings, self, subject, host).await;
         let known = credential.clone().flatten();
         let remote: Remote<ReadOnly> =
@@ -212,7 +206,9 @@ impl Registries {
         {
             let target: Remote<ReadWrite> =
                 self.remote(&subject.registry, "pull,push", (Side::Target, None, known), true);
-            trial::Trial { remote: &target, repository, manifest: seen.manifest.as_ref() }.run(findings).await;
+            trial::Trial { remote: &target, repository, manifest: seen.manifest.as_ref() }
+                .run(findings)
+                .await;
         }
         examiner.ask_for_limits(findings).await;
         *profile = remote.client.knowledge.profile();

@@ -119,7 +119,10 @@ fn explain(findings: &mut Findings, error: &StoreError, encrypted: bool) {
         if encrypted && text.contains("ertificate") {
             findings.add(AREA, "tls", State::Failed, text);
         } else {
-            let advice = "something is in between that ends connections, or what is there is no registry";
+            let advice = refused_with(&text).map_or(
+                "something is in between that ends connections, or what is there is no registry",
+                advice_on,
+            );
             // What is known of it stands in the text already.
             match text.split_once("; ") {
                 Some((text, advice)) => findings.advise(AREA, "api", State::Failed, text, advice),
@@ -152,7 +155,11 @@ fn judge(findings: &mut Findings, answer: &Answer, plain: Option<String>) -> Opt
         StatusCode::OK if !page => {
             let (has_tokens, has_basic) = ways_in(answer);
             let takes_login = has_tokens || has_basic;
-            let how = if takes_login { "strangers are let in, and others may log in" } else { "it asks nobody for a login" };
+            let how = if takes_login {
+                "strangers are let in, and others may log in"
+            } else {
+                "it asks nobody for a login"
+            };
             findings.add(AREA, NAME, State::Ok, format!("{what}: {how}"));
             Some(Front { wants_login: false, takes_login, has_tokens })
         }
@@ -193,6 +200,12 @@ fn ways_in(answer: &Answer) -> (bool, bool) {
     (says("bearer"), says("basic"))
 }
 
+/// The status that an error tells of, which is all that is left of an answer that may be another one later.
+fn refused_with(text: &str) -> Option<StatusCode> {
+    let (_, rest) = text.split_once(" answered ")?;
+    rest.get(..3)?.parse().ok()
+}
+
 /// What to do about a registry whose front page is refused.
 fn advice_on(status: StatusCode) -> &'static str {
     match status.as_u16() {
@@ -204,7 +217,9 @@ fn advice_on(status: StatusCode) -> &'static str {
             "a proxy answers, or the registry while it starts or is overloaded: try again in a minute, then look at \
              whether the registry runs and at the proxy's log"
         }
-        500.. => "something is wrong in the registry, or in a proxy in front of it: look at its log, or tell its operator",
+        500.. => {
+            "something is wrong in the registry, or in a proxy in front of it: look at its log, or tell its operator"
+        }
         _ => "the registry, or a proxy in front of it, refuses whoever asks from here",
     }
 }

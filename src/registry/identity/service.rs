@@ -136,7 +136,7 @@ impl Services {
                 silence: Silence::default(),
                 knowledge: Knowledge::new(&registry, Overrides::default()),
                 front_page: FrontPage::default(),
-            token_turn: tokio::sync::Mutex::default(),
+                token_turn: tokio::sync::Mutex::default(),
                 auth: Auth::new(registry, None, Side::Source, None),
             })
         });
