@@ -167,6 +167,17 @@ fn a_repository_for_everybody_behind_a_front_page_for_some() {
     found.expect("login", "no", "`docker login").expect("pull", "failed", "401 Unauthorized").ends_with(1);
 }
 
+/// A token service that is no address of the web is a problem, also of whoever has no credentials.
+#[test]
+fn a_token_service_that_nobody_can_ask_is_a_problem() {
+    let Auth::Bearer(bearer) = Auth::bearer(USER, PASSWORD) else { unreachable!() };
+    let registry = guarded(Auth::Bearer(Bearer { realm: Some("file:///".to_owned()), ..bearer }));
+    let host = registry.host();
+    let says = "names `file:///` as its token service";
+    Patient::new().examined(&[&host, "team/app"]).expect("pull", "failed", says).ends_with(1);
+    Patient::new().knows(&host, PASSWORD).examined(&[&host]).expect("login", "failed", says).ends_with(1);
+}
+
 /// A registry that lets strangers in on its front page is shown the credentials all the same.
 #[test]
 fn a_login_that_nobody_asks_for_is_tried() {

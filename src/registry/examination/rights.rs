@@ -166,8 +166,8 @@ impl Examiner<'_> {
         let answer = match self.remote.client.send(&call).await {
             Ok(answer) => answer,
             Err(error) => {
-                let denied = error.kind == StoreErrorKind::Denied;
-                let state = if denied { State::Failed } else { State::Unknown };
+                let lasts = matches!(error.kind, StoreErrorKind::Denied | StoreErrorKind::Access);
+                let state = if lasts { State::Failed } else { State::Unknown };
                 findings.add(Area::Rights, NAME, state, said(&error));
                 return None;
             }
