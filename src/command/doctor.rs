@@ -24,6 +24,14 @@ pub(super) async fn run(options: &DoctorOptions, surroundings: &Surroundings) ->
     let (registry, repository) = named(options)?;
     let target = target(options, &policy)?;
     check_given(options, target.as_ref())?;
+    let has_given =
+        options.credentials.target_repo_auth_key.is_some() || options.credentials.access_token.is_some();
+    let given_elsewhere = match &target {
+        Some(TargetPrefix::Registry { registry: other, .. }) if has_given && *other != registry => {
+            Some(other.clone())
+        }
+        _ => None,
+    };
     let target = target.filter(
         |prefix| matches!(prefix, TargetPrefix::Registry { registry: target, .. } if *target == registry),
     );
@@ -45,6 +53,7 @@ pub(super) async fn run(options: &DoctorOptions, surroundings: &Surroundings) ->
         registry,
         repository,
         given,
+        given_elsewhere,
         is_target: target.is_some(),
         write: options.write,
         proxied: surroundings.has_proxy(),

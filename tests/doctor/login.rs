@@ -97,7 +97,8 @@ fn the_targets_token_stays_with_the_target() {
     };
     assert!(sent(&target) > 0);
     let found = Patient::new().examined_with(&[&other.host(), "mirror/app"], &variables);
-    found.expect("credentials", "no", "none for");
+    let advice = format!("is for the target, {}, and goes nowhere else", target.host());
+    found.expect("credentials", "no", "none for").expect("credentials", "no", &advice);
     assert_eq!(sent(&other), 0);
 }
 

@@ -31,6 +31,8 @@ pub struct Subject {
     pub repository: Option<Repository>,
     /// Who we are there, and how that was given, before what the docker configuration says.
     pub given: Option<(Credential, Origin)>,
+    /// The registry that a credential was given for, where that is another one: it is not used.
+    pub given_elsewhere: Option<Registry>,
     /// Whether it is the target's registry: some credentials are offered to that alone.
     pub is_target: bool,
     /// Whether uploads may be begun.
@@ -326,7 +328,14 @@ async fn find_credential(
         }
         Ok(None) => {
             let message = format!("none for {host}: requests are anonymous");
-            findings.add(Area::Login, NAME, State::No, message);
+            match &subject.given_elsewhere {
+                None => findings.add(Area::Login, NAME, State::No, message),
+                Some(other) => {
+                    let advice =
+                        format!("the one that is given is for the target, {other}, and goes nowhere else");
+                    findings.advise(Area::Login, NAME, State::No, message, advice);
+                }
+            }
             Some(None)
         }
         Err(error) => {
