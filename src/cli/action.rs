@@ -12,7 +12,7 @@ use crate::secret::Secret;
 pub(super) const PREFIX: &str = "INPUT_";
 
 /// The inputs, as `action.yml` has them; other options of `action` have their variables only.
-pub(super) const INPUTS: [&str; 20] = [
+pub(super) const INPUTS: [&str; 21] = [
     "images-file",
     "mode",
     "dry-run",
@@ -23,6 +23,7 @@ pub(super) const INPUTS: [&str; 20] = [
     "policy-file",
     "on-tag-conflict",
     "signatures",
+    "create-repositories",
     "concurrency",
     "timeout",
     "comment",

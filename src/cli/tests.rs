@@ -398,6 +398,17 @@ fn inputs_are_for_the_action_alone() {
     assert_eq!(options.run.images_files, paths(&["external-images.yaml"]));
 }
 
+/// The description of the action always gives this input, too.
+#[test]
+fn repositories_are_created_wherever_that_is_asked_for() {
+    for (input, variable, creates) in
+        [("false", "false", false), ("false", "true", true), ("true", "false", true), ("true", "true", true)]
+    {
+        let variables = [("INPUT_CREATE-REPOSITORIES", input), ("SYNCER_CREATE_REPOSITORIES", variable)];
+        assert_eq!(action(&variables).expect("options").run.create_repositories, creates, "{variables:?}");
+    }
+}
+
 /// The description of the action always gives the input.
 #[test]
 fn a_dry_run_is_one_wherever_it_is_asked_for() {
