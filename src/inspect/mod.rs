@@ -24,7 +24,7 @@ use crate::policy::Policy;
 use crate::store::{Source, Sources, StoreError, StoreErrorKind};
 use crate::trust::{Sides, companions};
 use crate::walk::{digests, walk};
-use line::Place;
+use line::{InTurn, Place};
 use source::AtSource;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
@@ -73,11 +73,13 @@ pub async fn inspect(
                 requires_platforms: policy.requires_platforms(),
                 target: target.as_ref(),
                 depth,
-                place: &places[index],
             };
             let observation = match (forbidden(policy, entry), sources.get(&entry.source.registry)) {
                 (Some(cause), _) => observation(SourceState::Blocked(cause), TargetState::Absent),
-                (None, Some(source)) => look.observe(source.as_ref()).await,
+                (None, Some(source)) => {
+                    let registry = &entry.source.registry;
+                    look.observe(&InTurn::new(source.as_ref(), registry, &places[index])).await
+                }
                 (None, None) => look.unknown_registry(),
             };
             places[index].leave();
@@ -167,7 +169,6 @@ struct Look<'a> {
     requires_platforms: bool,
     target: &'a dyn Source,
     depth: Depth,
-    place: &'a Place,
 }
 
 impl Look<'_> {
@@ -177,7 +178,7 @@ impl Look<'_> {
         observation(SourceState::Blocked(cause), TargetState::Absent)
     }
 
-    async fn observe(self, source: &dyn Source) -> Observation {
+    async fn observe(self, source: &InTurn<'_>) -> Observation {
         let pinned = self.entry.source.digest.as_ref();
         if let Some(pinned) = pinned.filter(|_| self.entry.platforms.is_empty()) {
             let target = self.target_state().await;
@@ -186,25 +187,15 @@ impl Look<'_> {
         // The target comes first: where it lacks the tag, the source's manifest is needed anyway, and one
         // request for it also says what the source's tag stands for.
         let target = self.target_state().await;
-        if self.reads_manifests(&target) {
-            self.place.wait(source).await;
-        }
         match self.at_source(source, &target).await {
             AtSource::State(state) => observation(state, target),
             AtSource::Image { found, root } => self.observe_image(source, found, root, target).await,
         }
     }
 
-    /// Whether the source's manifests are read, for all that is known of the target: that is what sources count.
-    fn reads_manifests(self, target: &TargetState) -> bool {
-        !self.entry.platforms.is_empty()
-            || self.may_move
-            || matches!(target, TargetState::Absent | TargetState::NotReadable(_))
-    }
-
     /// The list has the digest: the source need not say what the tag stands for, and is not asked at all
     /// where the target has it.
-    async fn observe_pinned(self, source: &dyn Source, pinned: &Digest, target: TargetState) -> Observation {
+    async fn observe_pinned(self, source: &InTurn<'_>, pinned: &Digest, target: TargetState) -> Observation {
         let found = Found { source_digest: pinned.clone(), digest: pinned.clone(), derived: None };
         let target = self.by_the_algorithm_of(pinned, target).await;
         match &target {
@@ -216,7 +207,6 @@ impl Look<'_> {
             }
             TargetState::Present(_) if !self.may_move => observation(SourceState::Found(found), target),
             TargetState::Present(_) | TargetState::Absent | TargetState::NotReadable(_) => {
-                self.place.wait(source).await;
                 self.observe_image(source, found, None, target).await
             }
         }
@@ -224,7 +214,7 @@ impl Look<'_> {
 
     async fn observe_image(
         self,
-        source: &dyn Source,
+        source: &InTurn<'_>,
         found: Found,
         root: Option<RawManifest>,
         target: TargetState,
@@ -252,7 +242,10 @@ impl Look<'_> {
             None => source.manifest(repository, &digest.clone().into()).await,
         };
         let graph = match &root {
-            Ok(Some(root)) => walk(source, repository, root).await,
+            Ok(Some(root)) => match source.check_need(repository, root) {
+                Ok(()) => walk(source, repository, root).await,
+                Err(error) => Err(error),
+            },
             // The tag of a source that is gone can stay where it is; one that has to move can not.
             Ok(None) if is_there => {
                 let state =

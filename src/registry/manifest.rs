@@ -52,8 +52,11 @@ impl<A> Remote<A> {
         reference: &ManifestRef,
     ) -> Result<Option<RawManifest>, StoreError> {
         // Where reading counts, whether there is anything to read is asked first, which does not.
-        let is_counted = reference.tag().is_some() && self.pulls_left() != Pulls::Unlimited;
-        if is_counted && self.head_manifest(repository, reference).await?.is_none() {
+        let is_counted = matches!(self.pulls_left(), Pulls::Left(_) | Pulls::Unstated);
+        if is_counted
+            && reference.tag().is_some()
+            && self.head_manifest(repository, reference).await?.is_none()
+        {
             return Ok(None);
         }
         self.fetch_manifest(repository, reference).await
@@ -110,10 +113,9 @@ impl<A> Remote<A> {
     fn pulls_left(&self) -> Pulls {
         match self.client.quotas.left() {
             Some(quota) => Pulls::Left(quota),
-            None if self.registry.as_str() == DEFAULT_REGISTRY && !self.client.quotas.is_known() => {
-                Pulls::Unknown
-            }
-            None => Pulls::Unlimited,
+            None if self.client.quotas.is_known() => Pulls::Unlimited,
+            None if self.registry.as_str() == DEFAULT_REGISTRY => Pulls::Unstated,
+            None => Pulls::Unknown,
         }
     }
 

@@ -1,0 +1,70 @@
+//! Registries with a steady limit: so many requests a second, and no more.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use image_syncer::registry::RetryPolicy;
+
+use crate::support::content::put_image;
+use crate::support::fault::Fault;
+use crate::support::registry::TestRegistry;
+use crate::support::scenario::Scenario;
+
+/// So many images are copied.
+const IMAGES: usize = 150;
+
+/// Requests a second that are let through, and at once after a pause.
+const RATE: f64 = 40.0;
+
+/// A bucket of tokens that fills steadily; each request takes one, and without one it is refused.
+fn limit(registry: &TestRegistry, refusal: impl Fn() -> Fault + Send + Sync + 'static) {
+    let bucket = Mutex::new((RATE, Instant::now()));
+    registry.on_request(move |_| {
+        let mut bucket = bucket.lock().expect("the lock");
+        let (tokens, filled) = &mut *bucket;
+        *tokens = filled.elapsed().as_secs_f64().mul_add(RATE, *tokens).min(RATE);
+        *filled = Instant::now();
+        if *tokens >= 1.0 {
+            *tokens -= 1.0;
+            return None;
+        }
+        Some(refusal())
+    });
+}
+
+/// A list of small images, between registries of which one has a limit.
+fn story(limited: impl FnOnce(&Scenario)) -> Scenario {
+    let mut story = Scenario::new();
+    story.settings.retry = RetryPolicy::default();
+    for number in 0..IMAGES {
+        let name = format!("team/app{number:03}");
+        put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
+        story = story.lists(&format!("{name}:1"));
+    }
+    limited(&story);
+    story
+}
+
+/// Everything arrives in one run, and few requests are refused.
+#[track_caller]
+fn all_arrive(story: &Scenario, limited: &TestRegistry) {
+    let told = story.sync();
+    assert_eq!(told.exit_code(), 0, "{}", told.text());
+    assert_eq!(story.target.tags().len(), IMAGES);
+    let requests = limited.requests();
+    let refused = requests.iter().filter(|request| request.status == 429).count();
+    assert!(refused * 5 < requests.len(), "{refused} of {} requests were refused", requests.len());
+}
+
+#[test]
+fn a_source_that_says_when_to_come_again() {
+    let later = || Fault::status_with(429, "TOOMANYREQUESTS", &[("retry-after", "1")]);
+    let story = story(|story| limit(&story.source, later));
+    all_arrive(&story, &story.source);
+}
+
+#[test]
+fn a_source_that_does_not() {
+    let story = story(|story| limit(&story.source, || Fault::status(429, "TOOMANYREQUESTS")));
+    all_arrive(&story, &story.source);
+}
