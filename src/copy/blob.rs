@@ -214,7 +214,12 @@ impl Passage<'_> {
 
     async fn try_push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Failed> {
         let origin = Origin::new(self, blob);
-        let placed = self.target.push_blob(self.to, blob, push, &origin).await;
+        let mut placed = self.target.push_blob(self.to, blob, push, &origin).await;
+        // Something on the way may have kept a wrong answer, or cut it off: once it is tried again from the start.
+        if placed.is_err() && origin.was_corrupt() {
+            tracing::debug!(blob = %blob.digest, "arrived corrupt, and is read once more");
+            placed = self.target.push_blob(self.to, blob, push, &origin).await;
+        }
         placed.map_err(|error| {
             let failure = origin.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
             let source_hangs =
@@ -253,6 +258,12 @@ impl<'a> Origin<'a> {
     fn new(passage: Passage<'a>, blob: &'a Descriptor) -> Self {
         let (midstates, farthest, failure) = Default::default();
         Self { passage, blob, midstates, farthest, failure }
+    }
+
+    /// Whether the source has sent other bytes than it should, and nothing worse went wrong.
+    fn was_corrupt(&self) -> bool {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().is_some_and(|error| error.kind == StoreErrorKind::Corrupt)
     }
 
     /// Counts the bytes of a stream that begins at the byte `at`, those that were read before apart.

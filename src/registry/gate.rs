@@ -44,8 +44,8 @@ struct State {
     through: u64,
     /// Those of them since the spacing has changed.
     good: u32,
-    /// What was refused last.
-    refused: Option<Url>,
+    /// What was refused last, and when.
+    refused: Option<(Url, Instant)>,
     /// Whether more than one thing was refused: then it is the requests' number, and not one of them.
     is_general: bool,
 }
@@ -107,8 +107,9 @@ impl State {
     }
 
     fn refuse(&mut self, what: &Url, pause: Duration, now: Instant) {
-        self.is_general |= self.refused.as_ref().is_some_and(|refused| refused != what);
-        self.refused = Some(what.clone());
+        let recently = self.refused.take().filter(|(_, at)| now.duration_since(*at) < QUIET);
+        self.is_general = recently.is_some_and(|(refused, _)| self.is_general || refused != *what);
+        self.refused = Some((what.clone(), now));
         let is_news = !self.is_closed(now);
         let opens = now + pause;
         self.opens = Some(self.opens.map_or(opens, |known| known.max(opens)));

@@ -2,6 +2,7 @@
 //! manifests", "Pushing Manifests", "Listing Tags").
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -62,7 +63,22 @@ impl<A> Remote<A> {
         self.fetch_manifest(repository, reference).await
     }
 
+    /// What arrives corrupt is asked for once more: something on the way may have kept a wrong answer.
     async fn fetch_manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<RawManifest>, StoreError> {
+        match self.fetch_manifest_once(repository, reference).await {
+            Err(error) if error.kind == StoreErrorKind::Corrupt => {
+                self.client.traffic.retries.fetch_add(1, Ordering::Relaxed);
+                self.fetch_manifest_once(repository, reference).await
+            }
+            fetched => fetched,
+        }
+    }
+
+    async fn fetch_manifest_once(
         &self,
         repository: &Repository,
         reference: &ManifestRef,

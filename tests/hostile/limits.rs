@@ -3,15 +3,13 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
+use image_syncer::config::Signatures;
 use image_syncer::registry::RetryPolicy;
 
 use crate::support::content::put_image;
 use crate::support::fault::Fault;
 use crate::support::registry::TestRegistry;
 use crate::support::scenario::Scenario;
-
-/// So many images are copied.
-const IMAGES: usize = 150;
 
 /// Requests a second that are let through, and at once after a pause.
 const RATE: f64 = 40.0;
@@ -32,16 +30,15 @@ fn limit(registry: &TestRegistry, refusal: impl Fn() -> Fault + Send + Sync + 's
     });
 }
 
-/// A list of small images, between registries of which one has a limit.
-fn story(limited: impl FnOnce(&Scenario)) -> Scenario {
-    let mut story = Scenario::new();
+/// A list of small images.
+fn story(images: usize) -> Scenario {
+    let mut story = Scenario::new().signatures(Signatures::Skip);
     story.settings.retry = RetryPolicy::default();
-    for number in 0..IMAGES {
+    for number in 0..images {
         let name = format!("team/app{number:03}");
         put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
         story = story.lists(&format!("{name}:1"));
     }
-    limited(&story);
     story
 }
 
@@ -50,7 +47,7 @@ fn story(limited: impl FnOnce(&Scenario)) -> Scenario {
 fn all_arrive(story: &Scenario, limited: &TestRegistry) {
     let told = story.sync();
     assert_eq!(told.exit_code(), 0, "{}", told.text());
-    assert_eq!(story.target.tags().len(), IMAGES);
+    assert_eq!(story.target.tags().len(), told.words().len());
     let requests = limited.requests();
     let refused = requests.iter().filter(|request| request.status == 429).count();
     assert!(refused * 5 < requests.len(), "{refused} of {} requests were refused", requests.len());
@@ -59,12 +56,22 @@ fn all_arrive(story: &Scenario, limited: &TestRegistry) {
 #[test]
 fn a_source_that_says_when_to_come_again() {
     let later = || Fault::status_with(429, "TOOMANYREQUESTS", &[("retry-after", "1")]);
-    let story = story(|story| limit(&story.source, later));
+    let story = story(150);
+    limit(&story.source, later);
     all_arrive(&story, &story.source);
 }
 
 #[test]
 fn a_source_that_does_not() {
-    let story = story(|story| limit(&story.source, || Fault::status(429, "TOOMANYREQUESTS")));
+    let story = story(150);
+    limit(&story.source, || Fault::status(429, "TOOMANYREQUESTS"));
     all_arrive(&story, &story.source);
+}
+
+/// Uploads are refused in their own way.
+#[test]
+fn a_target_with_a_limit() {
+    let story = story(50);
+    limit(&story.target, || Fault::status(429, "TOOMANYREQUESTS"));
+    all_arrive(&story, &story.target);
 }
