@@ -5,7 +5,8 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use http::Method;
@@ -37,11 +38,16 @@ fn limit(source: &TestRegistry, left: &Arc<AtomicU64>) {
     counts(source, left, true);
 }
 
-/// The same, and HEADs tell only if they are said to.
+/// The same, and HEADs tell only if they are said to. The first GET takes its time: who does not wait for what it tells
+/// has sent others by then.
 fn counts(source: &TestRegistry, left: &Arc<AtomicU64>, heads_tell: bool) {
     let (left, memory) = (Arc::clone(left), source.memory.clone());
+    let is_first = AtomicBool::new(true);
     source.on_request(move |parts| {
         let (name, asked) = parts.uri.path().strip_prefix("/v2/")?.split_once("/manifests/")?;
+        if parts.method == Method::GET && is_first.swap(false, Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(300));
+        }
         let found = memory.manifest(&repository(name), &reference(asked)).now_or_never().expect("an answer");
         let mut remaining = left.load(Ordering::SeqCst);
         if parts.method == Method::GET && found.expect("an answer").is_some() {
@@ -194,6 +200,7 @@ fn another_source_goes_on() {
 #[test]
 fn a_registry_that_nobody_knows_as_counting_is_read_in_order_too() {
     let mut story = Scenario::new();
+    story.settings.concurrency = 64;
     let left = Arc::new(AtomicU64::new(0));
     for number in 0..60 {
         let name = format!("team/app{number:02}");

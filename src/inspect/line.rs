@@ -240,3 +240,26 @@ impl Source for InTurn<'_> {
         self.source.pulls()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Quota;
+
+    #[test]
+    fn a_scout_that_found_nothing_out_holds_nobody_up() {
+        let turns = Turns { over: vec![false; 3], scout: None, scouted: false };
+        let line = Arc::new(Line { turns: Mutex::new(turns), head: watch::Sender::new(0) });
+        let places: Vec<Place> = (0..3).map(|turn| Place { line: Arc::clone(&line), turn }).collect();
+        let may_go = |pulls| places.iter().map(|place| place.may_go(pulls, *line.head.borrow())).collect();
+        let (all, one): (Vec<bool>, Vec<bool>) = (may_go(Pulls::Unlimited), may_go(Pulls::Unknown));
+        assert_eq!((all, one), (vec![true; 3], vec![true, false, false]));
+        places[0].leave();
+        let all: Vec<bool> = may_go(Pulls::Unknown);
+        assert_eq!(all, [true; 3]);
+        // What becomes known counts all the same.
+        let few = Quota { limit: None, remaining: 9, window: None };
+        let in_order: Vec<bool> = may_go(Pulls::Left(few));
+        assert_eq!(in_order, [true, true, false]);
+    }
+}
