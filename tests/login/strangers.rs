@@ -40,7 +40,7 @@ fn by_strangers(registry: &TestRegistry) -> (usize, usize) {
 /// Four images between two such registries, one after the other.
 fn story(shut: impl Fn() -> TestRegistry) -> Scenario {
     let mut story = Scenario::between(shut(), shut());
-    story.settings.concurrency = 1;
+    story.settings.concurrency = Some(1);
     for name in IMAGES {
         put_image(&story.source.memory, name, Some("1"), &[name.as_bytes()]);
         story = story.lists(&format!("{name}:1"));
