@@ -28,16 +28,15 @@ mod quota;
 mod redact;
 mod referrers;
 mod retry;
+mod settings;
 mod silence;
 mod slots;
 mod strangers;
 mod upload;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
 
 use url::Url;
 
@@ -47,6 +46,7 @@ pub use guard::Reach;
 pub use identity::{Environment, Hide, Login, LoginRule, Matches};
 pub use quirks::{Chunks, Profile};
 pub use retry::{Patience, RetryPolicy};
+pub use settings::Settings;
 
 use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
@@ -67,79 +67,6 @@ const USER_AGENT: &str = concat!("image-syncer/", env!("CARGO_PKG_VERSION"));
 
 /// Where Docker Hub answers.
 const DOCKER_HUB: &str = "https://registry-1.docker.io";
-
-/// How registries are reached.
-#[derive(Clone)]
-pub struct Settings {
-    /// Other addresses for registries: a pull-through cache, a test registry.
-    pub endpoints: HashMap<Registry, Url>,
-    /// Registries spoken to without TLS; loopback hosts are anyway.
-    pub plain_http: Vec<Registry>,
-    /// Further certificate authorities, PEM.
-    pub extra_roots: Vec<Vec<u8>>,
-    /// A client certificate with its key, PEM.
-    pub identity: Option<Vec<u8>>,
-    /// Requests at a time, for each registry and side. If it is not said, 16 at first, and up to 128 while answers stay
-    /// quick.
-    pub concurrency: Option<usize>,
-    /// How stubborn the client is.
-    pub retry: RetryPolicy,
-    /// How long a registry may be silent.
-    pub patience: Patience,
-    /// When the run must end.
-    pub deadline: Option<Instant>,
-    /// Which addresses may be connected to.
-    pub reach: Reach,
-    /// Whether sources are asked without the credentials that there may be for them.
-    pub anonymous_sources: bool,
-    /// Whether repositories are created at a target that has none of that name, where that is known how: at ECR.
-    pub create_repositories: bool,
-    /// What the operator states of registries, by their names in lists and prefixes.
-    pub stated: HashMap<Registry, Overrides>,
-    /// How to log in where; what it does not say is left to the docker configuration.
-    pub login: Login,
-}
-
-impl fmt::Debug for Settings {
-    /// Without the client certificate: its key is in it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("endpoints", &self.endpoints)
-            .field("plain_http", &self.plain_http)
-            .field("extra_roots", &self.extra_roots.len())
-            .field("identity", &self.identity.as_ref().map(|_| "***"))
-            .field("concurrency", &self.concurrency)
-            .field("retry", &self.retry)
-            .field("patience", &self.patience)
-            .field("deadline", &self.deadline)
-            .field("reach", &self.reach)
-            .field("anonymous_sources", &self.anonymous_sources)
-            .field("create_repositories", &self.create_repositories)
-            .field("stated", &self.stated)
-            .field("login", &self.login)
-            .finish()
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            endpoints: HashMap::new(),
-            plain_http: Vec::new(),
-            extra_roots: Vec::new(),
-            identity: None,
-            concurrency: None,
-            retry: RetryPolicy::default(),
-            patience: Patience::default(),
-            deadline: None,
-            reach: Reach::Anywhere,
-            anonymous_sources: false,
-            create_repositories: false,
-            stated: HashMap::new(),
-            login: Login::default(),
-        }
-    }
-}
 
 /// Why registries cannot be spoken to at all.
 #[derive(Debug, thiserror::Error)]
