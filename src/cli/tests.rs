@@ -46,7 +46,7 @@ fn without_anything_it_is_a_sync_with_the_defaults() {
         assert_eq!((run.concurrency, run.timeout), (16, Duration::from_secs(30 * 60)));
         assert_eq!(run.signatures, SignaturesMode::Copy);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Fail);
-        assert_eq!((output.format, output.progress), (Format::Text, Progress::Auto));
+        assert_eq!((output.report.format, output.progress), (Format::Text, Progress::Auto));
         assert!(
             run.target_repo_prefix.is_none()
                 && run.credentials.access_token.is_none()
@@ -82,9 +82,9 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
         assert_eq!(run.signatures, SignaturesMode::Require);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Warn);
         assert_eq!((run.concurrency, run.timeout), (256, Duration::from_secs(5400)));
-        assert_eq!(output.report.as_deref(), Some("r.json".as_ref()));
-        assert_eq!(output.summary.as_deref(), Some("s.md".as_ref()));
-        assert_eq!((output.format, output.progress, run.log.debug), (Format::Json, Progress::Never, true));
+        assert_eq!(output.report.report.as_deref(), Some("r.json".as_ref()));
+        assert_eq!(output.report.summary.as_deref(), Some("s.md".as_ref()));
+        assert_eq!((output.report.format, output.progress, run.log.debug), (Format::Json, Progress::Never, true));
         let endpoints: Vec<_> =
             run.connections.endpoints.iter().map(|end| (end.host.as_str(), end.url.as_str())).collect();
         assert_eq!(endpoints, [("a.example", "http://localhost:1/"), ("b.example", "https://c/")]);

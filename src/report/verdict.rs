@@ -52,6 +52,7 @@ impl Report {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let run = self.run.interruption.map_or(Verdict::Done, Verdict::of_interruption);
+        let missing = if self.run.unreported.is_some() { Verdict::Failed } else { Verdict::Done };
         let of_entry = |entry: super::Entry<'_>| match entry.status() {
             _ if !entry.is_of_this_change() => Verdict::Done,
             Status::Blocked | Status::Failed if entry.violates_policy() => Verdict::Conflict,
@@ -60,7 +61,7 @@ impl Report {
             Status::Deferred => Verdict::Deferred,
             _ => Verdict::Done,
         };
-        self.entries().map(of_entry).fold(run, Verdict::min)
+        self.entries().map(of_entry).fold(run.min(missing), Verdict::min)
     }
 }
 
