@@ -76,6 +76,21 @@ impl fmt::Display for Shard {
     }
 }
 
+/// What one shard does before another one is worth its machine.
+const WORTH_A_SHARD: u64 = 8 * 1024 * 1024 * 1024;
+
+/// The most shards that are advised: registries have their limits, too.
+const MOST_ADVISED: usize = 16;
+
+/// How many shards what there is to do is worth: one for each 8 GiB, at most 16, and no more than there are
+/// repositories.
+#[must_use]
+pub fn advised(weights: &BTreeMap<Repository, u64>) -> usize {
+    let all = weights.values().fold(0_u64, |all, weight| all.saturating_add(*weight));
+    let shards = usize::try_from(all.div_ceil(WORTH_A_SHARD)).unwrap_or(MOST_ADVISED);
+    shards.min(MOST_ADVISED).min(weights.len()).max(1)
+}
+
 /// How target repositories are divided among shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Division {
@@ -162,6 +177,20 @@ mod tests {
             counts[division.shard_of(&repository(&format!("mirror/app{number}"))) - 1] += 1;
         }
         assert!(counts.iter().all(|count| (400..600).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn more_work_is_worth_more_shards() {
+        const GIB: u64 = 1024 * 1024 * 1024;
+        let advised_for = |weights: &[u64]| {
+            let named = weights.iter().enumerate();
+            advised(&named.map(|(number, weight)| (repository(&format!("app{number}")), *weight)).collect())
+        };
+        assert_eq!(advised_for(&[]), 1);
+        assert_eq!(advised_for(&[4 * GIB, 4 * GIB]), 1);
+        assert_eq!(advised_for(&[4 * GIB, 4 * GIB, 1]), 2);
+        assert_eq!(advised_for(&[100 * GIB]), 1);
+        assert_eq!(advised_for(&[u64::MAX; 40]), 16);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS};
 pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};
-pub use shard::{ShardOptions, WhichShard};
+pub use shard::{ShardCount, ShardOptions, WhichShard};
 pub use value::Endpoint;
 
 use crate::secret::Secret;

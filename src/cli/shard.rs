@@ -41,3 +41,24 @@ impl FromStr for WhichShard {
         }
     }
 }
+
+/// How many shards there are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardCount {
+    /// As many as what there is to do is worth.
+    Auto,
+    /// So many.
+    Number(usize),
+}
+
+impl FromStr for ShardCount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, number(text)) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(count @ 1..=MOST)) => Ok(Self::Number(count)),
+            _ => Err(format!("write auto, or a number from 1 to {MOST}")),
+        }
+    }
+}

@@ -6,12 +6,12 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::{Surroundings, UsageError};
-use crate::cli::{ShardOptions, WhichShard};
+use crate::cli::{ShardCount, ShardOptions, WhichShard};
 use crate::config::Config;
 use crate::oci::Repository;
 use crate::plan::{Decision, Item};
 use crate::report::{Part, Report, json};
-use crate::shard::{Division, Shard};
+use crate::shard::{Division, Shard, advised};
 
 /// The largest report that is read back.
 const LARGEST_REPORT: u64 = 256 * 1024 * 1024;
@@ -72,6 +72,16 @@ pub(super) fn read(path: &Path) -> Result<Report, String> {
         return Err(format!("{} is larger than {LARGEST_REPORT} bytes: is it a report?", path.display()));
     }
     json::read(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The shards that a plan is to be divided into, as a JSON list for a matrix: `["1/2","2/2"]`.
+pub(super) fn matrix(count: ShardCount, plan: &Report) -> String {
+    let count = match count {
+        ShardCount::Number(count) => count,
+        ShardCount::Auto => advised(&weights(plan)),
+    };
+    let shards: Vec<String> = Shard::all(count).map(|shard| shard.to_string()).collect();
+    serde_json::Value::from(shards).to_string()
 }
 
 /// What there is to do for each target repository.

@@ -13,6 +13,7 @@ import cases_conformance
 import cases_debian
 import cases_kill
 import cases_layout
+import cases_many
 import cases_memory
 import cases_mirror
 import cases_soak
@@ -31,6 +32,7 @@ GROUPS = {
 }
 FULL_GROUPS = {
     "memory": cases_memory,
+    "many": cases_many,
     "kill": cases_kill,
     "soak": cases_soak,
 }
