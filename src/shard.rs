@@ -111,12 +111,14 @@ impl Division {
     /// that has least so far, the first of several. A repository without a weight goes by its name.
     #[must_use]
     pub fn balanced(count: usize, weights: &BTreeMap<Repository, u64>) -> Self {
-        let mut order: Vec<(&Repository, u64)> = weights.iter().map(|(name, weight)| (name, *weight)).collect();
+        let mut order: Vec<(&Repository, u64)> =
+            weights.iter().map(|(name, weight)| (name, *weight)).collect();
         order.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(other.0)));
         let mut loads = vec![0_u64; count];
         let mut assigned = BTreeMap::new();
         for (repository, weight) in order {
-            let Some((place, load)) = loads.iter_mut().enumerate().min_by_key(|(place, load)| (**load, *place))
+            let Some((place, load)) =
+                loads.iter_mut().enumerate().min_by_key(|(place, load)| (**load, *place))
             else {
                 break;
             };

@@ -35,8 +35,8 @@ const MAY_USE: [(&str, &[&str]); 25] = [
     (
         "command",
         &[
-            "oci", "secret", "login", "shard", "cli", "config", "policy", "plan", "store", "event", "inspect", "copy",
-            "registry", "layout", "serve", "report", "doctor", "console", "github",
+            "oci", "secret", "login", "shard", "cli", "config", "policy", "plan", "store", "event",
+            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

@@ -324,3 +324,28 @@ fn two_runs_of_one_list_at_a_time_are_one() {
     assert_eq!(names, wanted.keys().collect::<Vec<_>>());
     assert!(there.values().eq(wanted.values()));
 }
+
+/// The requests of a plan, for so many tags of each of some repositories.
+fn requests_of_a_plan(tags: usize) -> usize {
+    let repositories = 10;
+    let mut story = Scenario::new();
+    for tag in 0..tags {
+        for number in 0..repositories {
+            let (repository, tag) = (format!("team/app{number}"), tag.to_string());
+            let own = format!("{repository}:{tag}");
+            put_image(&story.source.memory, &repository, Some(&tag), &[b"base", own.as_bytes()]);
+            story = story.lists(&own);
+        }
+    }
+    let told = story.plan();
+    assert_eq!(told.words(), vec!["copy"; tags * repositories]);
+    story.source.requests().len() + story.target.requests().len()
+}
+
+/// Each further image takes as many requests as the one before it, however many tags of its repository are listed.
+#[test]
+fn the_work_of_a_plan_grows_with_the_list_and_no_faster() {
+    let [few, more, most] = [5, 10, 15].map(requests_of_a_plan);
+    assert_eq!(most - more, more - few, "{few}, {more}, {most}");
+    assert!(more - few <= 50 * 16, "{} requests for 50 images", more - few);
+}

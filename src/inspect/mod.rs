@@ -111,14 +111,15 @@ fn in_turns<'a>(config: &'a Config, places: &[Place]) -> impl Iterator<Item = (u
 
 fn in_order(config: &Config, observations: Vec<Option<Observation>>) -> Inspection {
     let mut unseen = Vec::new();
-    let ordered = observations.into_iter().zip(&config.entries).enumerate().map(|(index, (observation, entry))| {
-        observation.unwrap_or_else(|| {
-            unseen.push(index);
-            let message = "the run ended before its turn".to_owned();
-            let cause = Cause::failure(Side::Source, "look at", entry.source.to_string(), message);
-            self::observation(SourceState::Blocked(cause), TargetState::Absent)
-        })
-    });
+    let ordered =
+        observations.into_iter().zip(&config.entries).enumerate().map(|(index, (observation, entry))| {
+            observation.unwrap_or_else(|| {
+                unseen.push(index);
+                let message = "the run ended before its turn".to_owned();
+                let cause = Cause::failure(Side::Source, "look at", entry.source.to_string(), message);
+                self::observation(SourceState::Blocked(cause), TargetState::Absent)
+            })
+        });
     let observations = ordered.collect();
     Inspection { inventory: Inventory { observations, present_blobs: None }, unseen }
 }

@@ -33,7 +33,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified, Tags,
+    BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Tags, Target, verified,
 };
 
 pub use incoming::Incoming;

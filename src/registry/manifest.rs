@@ -19,7 +19,8 @@ use crate::oci::{
     Repository, Tag,
 };
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Pulls, Push, Source, StoreError, StoreErrorKind, Target, Tags,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Pulls, Push, Source, StoreError, StoreErrorKind, Tags,
+    Target,
 };
 
 /// [`MediaType::ACCEPTED_MANIFESTS`], as a header.

@@ -20,7 +20,9 @@ pub enum MergeError {
     #[error("{0} is the report of a run without --shard: it is whole")]
     Whole(String),
     /// Two are not about the same.
-    #[error("{0} and {1} have another {2}: give the reports of runs of one list, one version and the same options")]
+    #[error(
+        "{0} and {1} have another {2}: give the reports of runs of one list, one version and the same options"
+    )]
     Different(String, String, &'static str),
     /// Two are of one shard.
     #[error("{0} and {1} are both of shard {2}: give each once, the later one where a run was repeated")]
@@ -124,7 +126,8 @@ fn join(reports: Vec<Report>) -> Result<Report, MergeError> {
     // Each run has read all lists.
     warnings.sort();
     warnings.dedup();
-    let unseen = rows.iter().enumerate().filter(|(_, (.., unseen))| *unseen).map(|(index, _)| index).collect();
+    let unseen =
+        rows.iter().enumerate().filter(|(_, (.., unseen))| *unseen).map(|(index, _)| index).collect();
     let is_sync = whole.run.mode == super::Mode::Sync;
     let (items, results): (Vec<Item>, Vec<Option<plan::Result>>) =
         rows.into_iter().map(|(item, result, _)| (item, result)).unzip();

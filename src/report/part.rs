@@ -45,6 +45,9 @@ impl Unreported {
             None => ("No shard".to_owned(), "has"),
         };
         let images = count(self.images as u64, "image", "images");
-        format!("{shards} of {} {have} no report: {images} of the list not reported", number(self.count as u64))
+        format!(
+            "{shards} of {} {have} no report: {images} of the list not reported",
+            number(self.count as u64)
+        )
     }
 }

@@ -12,8 +12,8 @@ use futures::TryStreamExt as _;
 use super::backend::{Backend, Upload};
 use crate::oci::{Descriptor, Digest, Digester, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
-    verified, Tags,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Tags, Target,
+    verified,
 };
 
 /// A store in memory. Its clones share the content.

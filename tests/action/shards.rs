@@ -33,8 +33,10 @@ fn shard(workflow: Workflow, shard: &str) -> (Workflow, Step) {
 }
 
 fn merge(workflow: Workflow) -> (Workflow, Step) {
-    let workflow =
-        workflow.input("shard", Some("")).input("summary", Some("true")).input("merge-reports", Some("shards"));
+    let workflow = workflow
+        .input("shard", Some(""))
+        .input("summary", Some("true"))
+        .input("merge-reports", Some("shards"));
     let step = workflow.run("push", &json!({}));
     (workflow, step)
 }
@@ -58,7 +60,8 @@ fn the_jobs_of_a_matrix_tell_one_result() {
     assert!(whole.summary.contains("log of the run"), "{}", whole.summary);
     assert_eq!(workflow.target.tags().len(), IMAGES);
     assert!(has(&workflow.workspace(), "image-syncer-report.json"));
-    let ended: Vec<Value> = workflow.github.check_runs().iter().map(|run| run["conclusion"].clone()).collect();
+    let ended: Vec<Value> =
+        workflow.github.check_runs().iter().map(|run| run["conclusion"].clone()).collect();
     assert_eq!(ended, ["success", "failure", "success", "success"]);
 }
 

@@ -16,6 +16,7 @@ import cases_layout
 import cases_many
 import cases_memory
 import cases_mirror
+import cases_shard
 import cases_soak
 import cases_wild
 from harness import Book, Workplace, give_up_after
@@ -28,6 +29,7 @@ GROUPS = {
     "layout": cases_layout,
     "wild": cases_wild,
     "debian": cases_debian,
+    "shard": cases_shard,
     "action": cases_action,
 }
 FULL_GROUPS = {

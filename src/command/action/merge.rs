@@ -16,8 +16,9 @@ pub(super) fn reports(folder: &Path, situation: &Situation) -> Result<Report, Re
         return Err(refused(of_the_workspace("the input merge-reports")));
     }
     let folder = situation.runner.workspace.join(folder);
-    let files = files(&folder)
-        .map_err(|error| refused(format!("the input merge-reports: failed to read {}: {error}", folder.display())))?;
+    let files = files(&folder).map_err(|error| {
+        refused(format!("the input merge-reports: failed to read {}: {error}", folder.display()))
+    })?;
     merged(&files).map_err(|faults| refused(faults.join("; ")))
 }
 

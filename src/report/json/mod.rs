@@ -10,8 +10,8 @@ mod schema;
 
 use document::{
     CauseDocument, CompanionDocument, DecisionCounts, Document, ItemDocument, LocationDocument,
-    OutcomeCounts, ProofDocument, PullsDocument, RemarkDocument, RemovedDocument, ShardDocument, TotalsDocument,
-    TransferDocument, UnreportedDocument, WarningDocument,
+    OutcomeCounts, ProofDocument, PullsDocument, RemarkDocument, RemovedDocument, ShardDocument,
+    TotalsDocument, TransferDocument, UnreportedDocument, WarningDocument,
 };
 
 pub use read::{ReadError, read};

@@ -52,7 +52,8 @@ fn unreadable(error: &serde_json::Error) -> ReadError {
 
 fn report(document: Document) -> Result<Report, ReadError> {
     if document.removed.is_some() {
-        let message = "it compares two versions of the lists, as plans of pull requests do; such a report is whole";
+        let message =
+            "it compares two versions of the lists, as plans of pull requests do; such a report is whole";
         return Err(ReadError(message.to_owned()));
     }
     let mode = word("mode", &document.mode, &[("plan", Mode::Plan), ("sync", Mode::Sync)])?;
@@ -79,10 +80,11 @@ fn report(document: Document) -> Result<Report, ReadError> {
             bytes_moved: document.totals.bytes_moved,
             bytes_downloaded_again: document.totals.bytes_downloaded_again,
             bytes_sent_twice: document.totals.bytes_sent_twice,
-            on_tag_conflict: word("on_tag_conflict", &document.on_tag_conflict, &[
-                ("fail", OnTagConflict::Fail),
-                ("warn", OnTagConflict::Warn),
-            ])?,
+            on_tag_conflict: word(
+                "on_tag_conflict",
+                &document.on_tag_conflict,
+                &[("fail", OnTagConflict::Fail), ("warn", OnTagConflict::Warn)],
+            )?,
             pulls: document.pulls.iter().map(pulls).collect::<Result<_, _>>()?,
             part: document.shard.as_ref().map(part).transpose()?,
             unreported: document.unreported.map(unreported),
@@ -94,11 +96,11 @@ fn report(document: Document) -> Result<Report, ReadError> {
         plan: Plan {
             digest: parsed("plan_digest", &document.plan_digest)?,
             items,
-            signatures: word("signatures", &document.signatures, &[
-                ("copy", Signatures::Copy),
-                ("require", Signatures::Require),
-                ("skip", Signatures::Skip),
-            ])?,
+            signatures: word(
+                "signatures",
+                &document.signatures,
+                &[("copy", Signatures::Copy), ("require", Signatures::Require), ("skip", Signatures::Skip)],
+            )?,
             policy: optional("policy_digest", document.policy_digest.as_deref())?,
             seen_blobs: HashMap::new(),
         },
@@ -233,11 +235,11 @@ fn cause(document: Option<&CauseDocument>) -> Result<Cause, ReadError> {
         side: word("side", &document.side, &[("source", Side::Source), ("target", Side::Target)])?,
         operation: Cow::Owned(document.operation.clone().into_owned()),
         reference: document.reference.clone(),
-        kind: word("kind", &document.kind, &[
-            ("failure", failure),
-            ("policy", CauseKind::Policy),
-            ("quota", CauseKind::Quota),
-        ])?,
+        kind: word(
+            "kind",
+            &document.kind,
+            &[("failure", failure), ("policy", CauseKind::Policy), ("quota", CauseKind::Quota)],
+        )?,
         message: document.message.clone(),
     })
 }
@@ -292,12 +294,16 @@ fn companion(document: &CompanionDocument) -> Result<Companion, ReadError> {
         None => Err(strange("standing", &document.standing)),
     };
     Ok(Companion {
-        kind: word("kind", &document.kind, &[
-            ("signature", CompanionKind::Signature),
-            ("attestation", CompanionKind::Attestation),
-            ("sbom", CompanionKind::Sbom),
-            ("other", CompanionKind::Other),
-        ])?,
+        kind: word(
+            "kind",
+            &document.kind,
+            &[
+                ("signature", CompanionKind::Signature),
+                ("attestation", CompanionKind::Attestation),
+                ("sbom", CompanionKind::Sbom),
+                ("other", CompanionKind::Other),
+            ],
+        )?,
         format: document.format.clone(),
         count: document.count,
         subject: parsed("subject", &document.subject)?,
@@ -364,7 +370,10 @@ mod tests {
     fn what_is_no_report_is_said_to_be_none() {
         let good = rich_sync().json();
         for (text, expected) in [
-            ("{}".to_owned(), "it is no report as `--report` of this version writes it: missing field `version`"),
+            (
+                "{}".to_owned(),
+                "it is no report as `--report` of this version writes it: missing field `version`",
+            ),
             (good.replace("\"version\": 1", "\"version\": 2"), "it is of version 2 of the report"),
             (good.replace("\"mode\": \"sync\"", "\"mode\": \"dance\""), "its `mode` is \"dance\""),
             (good.replace("registry.example.com/mirror/quay", "else/quay"), "its `target` is \"else/quay"),

@@ -17,8 +17,12 @@ fn shards(whole: &Report, count: usize) -> Vec<(String, Report)> {
             .results
             .as_ref()
             .map(|results| places.iter().filter_map(|place| results.get(*place).cloned()).collect());
-        part.unseen =
-            places.iter().enumerate().filter(|(_, it)| whole.unseen.contains(it)).map(|(index, _)| index).collect();
+        part.unseen = places
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| whole.unseen.contains(it))
+            .map(|(index, _)| index)
+            .collect();
         part.run.part = Some(Part {
             shard: crate::shard::Shard::new(index, count).expect("a shard"),
             images: whole.plan.items.len(),
@@ -67,7 +71,11 @@ fn a_shard_without_a_report_is_a_failure_that_says_which() {
     assert_eq!(merged.result(), "failed");
     assert_eq!(merged.headline(), "Sync: 8 copied, 2 not reported");
     let sentence = "Shard 3 of 4 has no report: 2 images of the list not reported";
-    assert!(merged.markdown(usize::MAX).contains(&format!("**{sentence}.**")), "{}", merged.markdown(usize::MAX));
+    assert!(
+        merged.markdown(usize::MAX).contains(&format!("**{sentence}.**")),
+        "{}",
+        merged.markdown(usize::MAX)
+    );
     let text = merged.terminal(crate::report::Look::default());
     assert!(text.contains("Sync: 8 of 10 images"), "{text}");
     assert!(text.contains("Exit code 1: shard 3 of 4 has no report: 2 images"), "{text}");
