@@ -38,8 +38,10 @@ impl Fleet {
                 let repository = format!("team/app{number}");
                 let own = format!("{repository}:{tag} {}", "x".repeat(1000 * number));
                 put_image(&source.memory, &repository, Some(tag), &[b"base", own.as_bytes()]);
-                list.push_str(&format!("  - source: {}/{repository}:{tag}\n", source.host()));
-                list.push_str(&format!("    target: {repository}\n"));
+                list.extend([
+                    format!("  - source: {}/{repository}:{tag}\n", source.host()),
+                    format!("    target: {repository}\n"),
+                ]);
             }
         }
         std::fs::write(home.path().join("external-images.yaml"), list).expect("a list");

@@ -11,7 +11,7 @@ use crate::shard::{MOST, Shard, ShardError, number};
 #[derive(Debug, Args)]
 pub struct ShardOptions {
     /// Do one of N parts of the lists, the I-th: each target repository belongs to one; `job/N` takes the I of a
-    /// Kubernetes Indexed Job (JOB_COMPLETION_INDEX)
+    /// Kubernetes Indexed Job
     #[arg(long, value_name = "I/N", help_heading = "Shards")]
     pub shard: Option<WhichShard>,
     /// Balance the shards by this plan, as `plan --report` wrote it; the same file for all of them

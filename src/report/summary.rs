@@ -151,18 +151,21 @@ fn reason(report: &Report, totals: &Totals) -> Option<String> {
                 Mode::Sync => format!("{}, this is what was done", how.sentence()),
             })
         }
-        Verdict::Failed => match report.run.interruption {
-            Some(how) => how.sentence().to_owned(),
-            None => {
-                let missing = report.run.unreported.as_ref().map(Unreported::sentence);
-                let failed = tally(totals)
-                    .filter(|(status, _)| matches!(status, Status::Failed | Status::Blocked | Status::NotRun))
-                    .map(|(_, text)| text);
-                missing.into_iter().chain(failed).collect::<Vec<_>>().join(", ")
-            }
-        },
+        Verdict::Failed => failed(report, totals),
         Verdict::Conflict => not_done(report, totals),
     })
+}
+
+/// What is missing, and what ended the run or else did not succeed.
+fn failed(report: &Report, totals: &Totals) -> String {
+    let missing = report.run.unreported.as_ref().map(Unreported::sentence);
+    if let Some(how) = report.run.interruption {
+        return missing.into_iter().chain([how.sentence().to_owned()]).collect::<Vec<_>>().join("; ");
+    }
+    let failed = tally(totals)
+        .filter(|(status, _)| matches!(status, Status::Failed | Status::Blocked | Status::NotRun))
+        .map(|(_, text)| text);
+    missing.into_iter().chain(failed).collect::<Vec<_>>().join(", ")
 }
 
 /// What the operator did not allow, and what stands in the way.
