@@ -61,9 +61,10 @@ class Many:
             for tag in range(tags) for number in range(REPOSITORIES)
         ])  # fmt: skip
         folder = self.workplace.fresh_folder("many")
-        command = self.syncer.command(files, f"{self.target.host}/mirror/", "--dry-run=true", "--report", folder / "report.json")
+        report = folder / "report.json"
+        command = self.syncer.command(files, f"{self.target.host}/mirror/", "--dry-run=true", "--report", report)
         self.workplace.run(["/usr/bin/time", "-f", "%M %e", "-o", folder / "time", *command], timeout=900)
-        totals = json.loads((folder / "report.json").read_text())["totals"]
+        totals = json.loads(report.read_text())["totals"]
         check_equal(totals["decisions"]["copy"], tags * REPOSITORIES, "images to copy")
         peak, seconds = (folder / "time").read_text().split()[-2:]
         self.seconds[tags] = float(seconds)
