@@ -11,7 +11,7 @@ pub enum Verdict {
     Interrupted,
     /// SIGTERM ended the run.
     Terminated,
-    /// Something is blocked or failed, or the time ran out.
+    /// Something is blocked or failed, the time ran out, or one of several runs has no report.
     Failed,
     /// A tag is in conflict, or an image is not allowed, by the policy or by `--signatures require`.
     Conflict,
