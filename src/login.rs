@@ -121,6 +121,15 @@ impl Provider {
         }
     }
 
+    /// The variables that have to be there, since the operator named them.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let name = match self {
+            Self::Basic { username: Name::Variable(name), .. } => Some(name.as_str()),
+            _ => None,
+        };
+        name.into_iter().chain(self.secret_variable())
+    }
+
     /// The file with credentials, if the operator named one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {

@@ -217,7 +217,7 @@ fn companions_have_names_or_are_found_by_their_subject() {
 #[test]
 fn an_interrupted_run_leaves_no_name_and_the_next_one_goes_on() {
     let mut folder = into_folder();
-    folder.story.settings.concurrency = 1;
+    folder.story.settings.concurrency = Some(1);
     // A folder on a busy disk takes its time.
     folder.story.settings.patience.idle = Duration::from_secs(60);
     let image = put_image(&folder.story.source.memory, NAME, Some("1"), &[b"one", b"two", &vec![3; 200_000]]);

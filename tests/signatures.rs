@@ -398,7 +398,7 @@ fn lost(read_back: usize, what: impl Fn(&Parts, &str) -> Option<Fault> + Send + 
 #[test]
 fn a_companion_that_the_target_lost_is_a_failure() {
     lost(0, |parts, path| {
-        let read = parts.method == Method::GET && path.contains("/manifests/sha256:");
+        let read = parts.method == Method::GET && path.contains("/manifests/sha256");
         read.then(|| Fault::status(404, "MANIFEST_UNKNOWN"))
     });
 }
@@ -409,6 +409,29 @@ fn a_blob_of_a_companion_that_the_target_lost_is_a_failure() {
         let read = parts.method == Method::HEAD && path.contains("/blobs/");
         read.then(|| Fault::status(404, "BLOB_UNKNOWN"))
     });
+}
+
+/// Right after our push, when it is seen at the latest that everything is read back.
+#[test]
+fn a_signature_that_others_write_over_is_a_conflict() {
+    let story = Scenario::new().lists("team/app:1");
+    let image = image(&story.source.memory);
+    sign(&story.source.memory, NAME, &image);
+    let (memory, at, tag) = (story.target.memory.clone(), story.at_target(NAME), cosign_tag(&image, ".sig"));
+    let pushed = AtomicUsize::new(0);
+    story.target.on_request(move |parts| {
+        let is_tag = parts.uri.path().ends_with(&tag);
+        if is_tag && parts.method == Method::PUT {
+            pushed.store(1, Ordering::SeqCst);
+        } else if is_tag && pushed.swap(0, Ordering::SeqCst) == 1 {
+            put_image(&memory, &at, Some(&tag), &[b"theirs"]);
+        }
+        None
+    });
+    let told = story.sync();
+    told.expect(&["conflict"]);
+    assert!(told.cause(0).contains("somebody else wrote it"), "{}", told.cause(0));
+    assert_eq!(story.mirrored(NAME, "1"), None, "the tag comes last");
 }
 
 #[test]

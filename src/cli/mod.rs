@@ -139,10 +139,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub create_repositories: bool,
-    /// Requests at a time to each registry, on each side, 1 to 256
-    #[arg(long, value_name = "NUMBER", default_value = "16",
+    /// Requests at a time to each registry, on each side, 1 to 256 [default: 16, and up to 128 while answers stay quick]
+    #[arg(long, value_name = "NUMBER",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
-    pub concurrency: usize,
+    pub concurrency: Option<usize>,
     /// The time for the whole run, such as 90s or 1h30m
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = value::duration)]
     pub timeout: Duration,
@@ -240,7 +240,8 @@ pub struct DoctorOptions {
     /// A repository of it, to find out what may be done there
     #[arg(value_name = "REPOSITORY", value_parser = NonEmptyStringValueParser::new())]
     pub repository: Option<String>,
-    /// Try to write: begin uploads in the repository, and cancel them
+    /// Try to write: begin uploads in the repository (POST, one with a mount) and cancel them (PATCH of a few bytes,
+    /// DELETE), and ask to delete a manifest that is not there (DELETE of a digest that nothing has)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub write: bool,
@@ -363,6 +364,8 @@ pub fn parse(
         options.dry_run |= variables.says_true("SYNCER_DRY_RUN");
         options.dry_run |= variables.says("SYNCER_MODE", "plan");
         options.run.log.debug |= variables.says_true("SYNCER_DEBUG");
+        // This one as well: with it the variable would never count.
+        options.run.create_repositories |= variables.says_true("SYNCER_CREATE_REPOSITORIES");
     }
     let checked = match &asked {
         Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => {

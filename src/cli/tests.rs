@@ -43,7 +43,7 @@ fn without_anything_it_is_a_sync_with_the_defaults() {
         assert!(!options.dry_run && !options.run.log.debug);
         let (run, output) = (options.run, options.output);
         assert_eq!(run.images_files, paths(&["external-images.yaml"]));
-        assert_eq!((run.concurrency, run.timeout), (16, Duration::from_secs(30 * 60)));
+        assert_eq!((run.concurrency, run.timeout), (None, Duration::from_secs(30 * 60)));
         assert_eq!(run.signatures, SignaturesMode::Copy);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Fail);
         assert_eq!((output.report.format, output.progress), (Format::Text, Progress::Auto));
@@ -81,7 +81,7 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
         assert_eq!(run.policy_file.as_deref(), Some("p".as_ref()));
         assert_eq!(run.signatures, SignaturesMode::Require);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Warn);
-        assert_eq!((run.concurrency, run.timeout), (256, Duration::from_secs(5400)));
+        assert_eq!((run.concurrency, run.timeout), (Some(256), Duration::from_secs(5400)));
         assert_eq!(output.report.report.as_deref(), Some("r.json".as_ref()));
         assert_eq!(output.report.summary.as_deref(), Some("s.md".as_ref()));
         assert_eq!(
@@ -162,7 +162,7 @@ fn variables_stand_for_options_and_lose_against_them() {
             run.credentials.target_repo_auth_key.as_ref().is_some_and(|key| key.expose().starts_with("{\n"))
         );
         assert_eq!(run.credentials.access_token.as_ref().map(Secret::expose), Some("token"));
-        assert_eq!((run.concurrency, run.timeout), (4, Duration::from_secs(90)));
+        assert_eq!((run.concurrency, run.timeout), (Some(4), Duration::from_secs(90)));
         assert_eq!((run.signatures, run.connections.endpoints.len()), (SignaturesMode::Skip, 2));
         assert_eq!(run.connections.client_key.as_deref(), Some("ck".as_ref()));
     }
@@ -170,7 +170,7 @@ fn variables_stand_for_options_and_lose_against_them() {
     assert!(!options.dry_run);
     assert_eq!(options.run.images_files, paths(&["c"]));
     assert_eq!(options.run.target_repo_prefix.as_deref(), Some("r.example/l/"));
-    assert_eq!(options.run.concurrency, 5);
+    assert_eq!(options.run.concurrency, Some(5));
     assert_eq!(options.run.connections.client_cert.as_deref(), Some("x".as_ref()));
     assert_eq!(parse_line("", &variables).expect("a sync").warnings, Vec::<String>::new());
 }
@@ -188,7 +188,7 @@ fn an_empty_variable_is_none() {
         ],
     );
     assert_eq!(options.run.images_files, paths(&["external-images.yaml"]));
-    assert_eq!(options.run.concurrency, 16);
+    assert_eq!(options.run.concurrency, None);
     assert!(options.run.target_repo_prefix.is_none() && options.run.credentials.access_token.is_none());
 }
 
@@ -392,13 +392,24 @@ fn inputs_come_before_variables() {
     assert_eq!(options.comment, CommentWhen::OnFailure);
     assert!(!options.summary && options.annotations && options.check_run && !options.allow_private_networks);
     assert_eq!(options.github_token.as_ref().map(Secret::expose), Some("ghs_x"));
-    assert_eq!((options.run.concurrency, options.comment_key.as_str()), (4, "image-syncer"));
+    assert_eq!((options.run.concurrency, options.comment_key.as_str()), (Some(4), "image-syncer"));
 }
 
 #[test]
 fn inputs_are_for_the_action_alone() {
     let options = sync("", &[("INPUT_MODE", "plan"), ("INPUT_NONSENSE", "x"), ("INPUT_IMAGES-FILE", "x")]);
     assert_eq!(options.run.images_files, paths(&["external-images.yaml"]));
+}
+
+/// The description of the action always gives this input, too.
+#[test]
+fn repositories_are_created_wherever_that_is_asked_for() {
+    for (input, variable, creates) in
+        [("false", "false", false), ("false", "true", true), ("true", "false", true), ("true", "true", true)]
+    {
+        let variables = [("INPUT_CREATE-REPOSITORIES", input), ("SYNCER_CREATE_REPOSITORIES", variable)];
+        assert_eq!(action(&variables).expect("options").run.create_repositories, creates, "{variables:?}");
+    }
 }
 
 /// The description of the action always gives the input.

@@ -6,32 +6,32 @@ use super::login::login;
 use super::options::{self, UsageError};
 use super::registries;
 use super::surroundings::{Surroundings, stop};
-use crate::cli::{DoctorFormat, DoctorOptions};
+use crate::cli::{CredentialOptions, DoctorFormat, DoctorOptions};
 use crate::config::TargetPrefix;
-use crate::doctor;
+use crate::doctor::{self, Told};
 use crate::oci::{Registry, Repository};
 use crate::policy::{self, Policy};
-use crate::registry::examination::{Examination, Subject};
+use crate::registry::examination::Subject;
 use crate::registry::{Credential, Credentials, Origin, Patience, Registries, RetryPolicy, Settings};
-use crate::report::{Interruption, Look};
-
-/// How the examination ended.
-#[derive(Debug)]
-pub enum Ended {
-    /// With findings.
-    Told(Box<Examination>),
-    /// Before that.
-    Interrupted(Interruption),
-}
+use crate::report::Look;
 
 /// Examines the registry that the options name.
-pub(super) async fn run(options: &DoctorOptions, surroundings: &Surroundings) -> Result<Ended, UsageError> {
+pub(super) async fn run(options: &DoctorOptions, surroundings: &Surroundings) -> Result<Told, UsageError> {
     let policy = match &options.policy_file {
         Some(path) => policy::read(path).map_err(UsageError::Policy)?,
         None => Policy::default(),
     };
     let (registry, repository) = named(options)?;
     let target = target(options, &policy)?;
+    check_given(options, target.as_ref())?;
+    let has_given =
+        options.credentials.target_repo_auth_key.is_some() || options.credentials.access_token.is_some();
+    let given_elsewhere = match &target {
+        Some(TargetPrefix::Registry { registry: other, .. }) if has_given && *other != registry => {
+            Some(other.clone())
+        }
+        _ => None,
+    };
     let target = target.filter(
         |prefix| matches!(prefix, TargetPrefix::Registry { registry: target, .. } if *target == registry),
     );
@@ -53,21 +53,20 @@ pub(super) async fn run(options: &DoctorOptions, surroundings: &Surroundings) ->
         registry,
         repository,
         given,
+        given_elsewhere,
         is_target: target.is_some(),
         write: options.write,
         proxied: surroundings.has_proxy(),
     };
-    tokio::select! {
-        examination = all.examine(&subject) => Ok(Ended::Told(Box::new(examination))),
-        interruption = stop(Some(options.timeout)) => Ok(Ended::Interrupted(interruption)),
-    }
+    let (examination, interruption) = Box::pin(all.examine(&subject, stop(Some(options.timeout)))).await;
+    Ok(Told { examination, interruption })
 }
 
 /// The findings in the form that was asked for.
-pub(super) fn rendered(examination: &Examination, format: DoctorFormat, look: Look) -> String {
+pub(super) fn rendered(told: &Told, format: DoctorFormat, look: Look) -> String {
     match format {
-        DoctorFormat::Text => doctor::text(examination, look),
-        DoctorFormat::Json => doctor::json(examination),
+        DoctorFormat::Text => doctor::text(told, look),
+        DoctorFormat::Json => doctor::json(told),
     }
 }
 
@@ -93,7 +92,11 @@ fn named(options: &DoctorOptions) -> Result<(Registry, Option<Repository>), Usag
         Some(path) => format!("library/{path}").parse(),
         None => path.parse(),
     });
-    let repository = repository.transpose().map_err(|error| option(format!("{error}")))?;
+    let repository = repository.transpose().map_err(|error| {
+        let has_more = within.or(options.repository.as_deref()).is_some_and(|path| path.contains([':', '@']));
+        let advice = if has_more { "; name it without tag and digest" } else { "" };
+        option(format!("{error}{advice}"))
+    })?;
     if options.write && repository.is_none() {
         return Err(option("--write needs a repository to begin uploads in; name one that is yours".into()));
     }
@@ -106,6 +109,21 @@ fn target(options: &DoctorOptions, policy: &Policy) -> Result<Option<TargetPrefi
     let typed = options.target_repo_prefix.as_deref().map(str::parse::<TargetPrefix>).transpose();
     let typed = typed.map_err(|error| option(error.to_string()))?;
     Ok(stated.or(typed))
+}
+
+/// Fails if there is a credential for the target, and nothing says which registry that is.
+fn check_given(options: &DoctorOptions, target: Option<&TargetPrefix>) -> Result<(), UsageError> {
+    let CredentialOptions { target_repo_auth_key, access_token, .. } = &options.credentials;
+    let name = match (target_repo_auth_key, access_token) {
+        _ if target.is_some() => return Ok(()),
+        (None, None) => return Ok(()),
+        (Some(_), _) => "--target-repo-auth-key (SYNCER_TARGET_REPO_AUTH_KEY)",
+        (None, Some(_)) => "--access-token (SYNCER_ACCESS_TOKEN)",
+    };
+    Err(option(format!(
+        "{name} is for the registry of the target prefix, and there is none; add --target-repo-prefix {}/, or leave it out",
+        options.registry.split('/').next().unwrap_or_default()
+    )))
 }
 
 /// The credential that is given for the target: it goes to no other registry.

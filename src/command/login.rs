@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use super::options::UsageError;
 use super::surroundings::Surroundings;
+use super::sync::Job;
+use crate::config::TargetPrefix;
 use crate::login::GOOGLE_CREDENTIALS;
+use crate::oci::Registry;
 use crate::policy::{AuthRule, Policy, load_auth};
 use crate::registry::{Environment, Login, LoginRule};
 use crate::secret::Secret;
@@ -26,14 +29,30 @@ const SECRET_VARIABLES: [&str; 5] = [
     "GITHUB_TOKEN",
 ];
 
+/// The variables that `auth` is stated in, and what is said of each that cannot be read.
+const STATED: [(&str, &str); 2] =
+    [("INPUT_AUTH", "The input auth cannot be used"), ("SYNCER_AUTH", "SYNCER_AUTH cannot be used")];
+
 /// What was typed comes before what the policy says, and both before what is found.
 pub(super) fn login(
     typed: Option<&Secret>,
     policy: &Policy,
     surroundings: &Surroundings,
 ) -> Result<Login, UsageError> {
-    let typed = typed.map(|text| load_auth("auth", text.expose()));
-    let typed = typed.transpose().map_err(UsageError::Auth)?.unwrap_or_default();
+    let environment = &surroundings.environment;
+    let stated = STATED.map(|(variable, title)| (environment.get(variable), title));
+    let is = |one: &Secret, other: &Secret| one.expose() == other.expose();
+    let typed = typed.map(|text| {
+        let stated = stated.iter().find(|(value, _)| value.is_some_and(|value| is(value, text)));
+        let title = stated.map_or("--auth cannot be used", |(_, title)| title);
+        load_auth("auth", text.expose()).map_err(|faults| UsageError::Auth(title, faults))
+    });
+    let typed = typed.transpose()?.unwrap_or_default();
+    // What is overridden has no effect, and still has to be something that could be read, as everywhere.
+    for (value, title) in stated {
+        let Some(value) = value else { continue };
+        load_auth("auth", value.expose()).map_err(|faults| UsageError::Auth(title, faults))?;
+    }
     let rules: Vec<LoginRule> = typed.rules().iter().chain(policy.auth().rules()).map(rule).collect();
     let input = match rules.iter().filter(|rule| rule.provider.reads_input()).count() {
         0 => None,
@@ -45,6 +64,46 @@ pub(super) fn login(
     };
     let environment = surroundings.environment.clone();
     Ok(Login { rules, environment, input, detect: true, ..Login::default() })
+}
+
+/// Fails if a registry of the job is to be logged in at with something that is not there: what `auth` names was meant.
+pub(super) fn check(job: &Job) -> Result<(), UsageError> {
+    let (login, settings) = (&job.settings.login, &job.settings);
+    let asked = |registry: &Registry, repository: &dyn std::fmt::Display| {
+        let name = format!("{}/{repository}", settings.answering(registry));
+        login.rules.iter().find(|rule| (rule.matches)(&name)).map(|rule| (name, rule))
+    };
+    for entry in &job.config.entries {
+        let source = asked(&entry.source.registry, &entry.source.repository);
+        let target = match &job.config.prefix {
+            TargetPrefix::Registry { registry, .. } if job.target_credential.is_none() => {
+                asked(registry, &entry.target.repository)
+            }
+            _ => None,
+        };
+        for (name, rule) in source.into_iter().chain(target) {
+            let registry = name.split('/').next().unwrap_or_default();
+            if let Some((what, advice)) = missing(rule, login) {
+                let stated = &rule.stated;
+                let message = format!("{what}, and {stated} logs in at {registry} with it; {advice}");
+                return Err(UsageError::Option(message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a rule needs and is not there, and what to do.
+fn missing(rule: &LoginRule, login: &Login) -> Option<(String, &'static str)> {
+    let mut variables = rule.provider.variables();
+    if let Some(name) = variables.find(|name| login.environment.get(name).is_none()) {
+        return Some((
+            format!("the variable {name} is not set, or empty"),
+            "set it, or name another one there",
+        ));
+    }
+    let lacks_input = rule.provider.reads_input() && login.input.is_none();
+    lacks_input.then(|| ("there is no password on standard input".to_owned(), "write it there in one line"))
 }
 
 fn rule(rule: &AuthRule) -> LoginRule {

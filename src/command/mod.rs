@@ -64,7 +64,8 @@ async fn main_job(
     surroundings: &Surroundings,
 ) -> u8 {
     surroundings.start_log(options.log.debug);
-    let job = match options::job(options, mode, surroundings) {
+    let job = options::job(options, mode, surroundings);
+    let job = match job.and_then(|job| login::check(&job).map(|()| job)) {
         Ok(job) => job,
         Err(error) => {
             print_error(&error.text(surroundings.error_look()));
@@ -143,18 +144,12 @@ fn tell(report: &Report, output: &ReportOptions, surroundings: &Surroundings) ->
 async fn examine(options: &DoctorOptions, surroundings: &Surroundings) -> u8 {
     surroundings.start_log(options.log.debug);
     match Box::pin(doctor::run(options, surroundings)).await {
-        Ok(doctor::Ended::Told(examination)) => {
-            let printed =
-                printed(&doctor::rendered(&examination, options.format, surroundings.output_look()));
-            printed.max(crate::doctor::exit_code(&examination))
-        }
-        Ok(doctor::Ended::Interrupted(interruption)) => {
-            print_error(&format!("error: {}\n", interruption.sentence()));
-            match interruption {
-                Interruption::Interrupt => 130,
-                Interruption::Terminate => 143,
-                Interruption::TimeLimit => FAILED,
+        Ok(told) => {
+            let code = printed(&doctor::rendered(&told, options.format, surroundings.output_look()));
+            if let Some(interruption) = told.interruption {
+                print_error(&format!("error: {}\n", interruption.sentence()));
             }
+            code.max(crate::doctor::exit_code(&told))
         }
         Err(error) => {
             print_error(&error.text(surroundings.error_look()));

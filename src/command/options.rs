@@ -30,8 +30,8 @@ pub enum UsageError {
     Lists(Faults),
     /// The policy is not.
     Policy(Faults),
-    /// What was said of logging in is not.
-    Auth(Faults),
+    /// What was said of logging in is not; the text says where.
+    Auth(&'static str, Faults),
     /// An option is not.
     Option(String),
 }
@@ -43,7 +43,7 @@ impl UsageError {
         match self {
             Self::Lists(faults) => diagnostics("error: the list cannot be used", faults.as_slice(), look),
             Self::Policy(faults) => diagnostics("error: the policy cannot be used", faults.as_slice(), look),
-            Self::Auth(faults) => diagnostics("error: --auth cannot be used", faults.as_slice(), look),
+            Self::Auth(title, faults) => diagnostics(&format!("error: {title}"), faults.as_slice(), look),
             Self::Option(message) => format!("error: {message}\n"),
         }
     }

@@ -43,6 +43,8 @@ struct Home {
     seen: Option<Repository>,
     /// Held by whoever sends the blob for the first time; the others wait and then mount it.
     first: tokio::sync::Mutex<()>,
+    /// How far it was read by those who did not bring it to the target, so that what is read again counts as that.
+    broken_off: AtomicU64,
     /// When and where the blob could not be had last, and why.
     hung: Mutex<Option<Hung>>,
 }
@@ -158,13 +160,14 @@ impl Ledger {
                 return Self::send_first(passage, blob, &home).await;
             }
         }
-        passage.push(blob, Push::IfMissing { mount_from: home.get().as_ref() }).await
+        let placed = passage.try_push(blob, Push::IfMissing { mount_from: home.get().as_ref() }, &home).await;
+        placed.map_err(|failed| failed.cause)
     }
 
     async fn send_first(passage: Passage<'_>, blob: &Descriptor, home: &Home) -> Result<Placed, Cause> {
         let seen = home.seen.as_ref().filter(|seen| *seen != passage.to);
         let mount_from = seen.or(passage.same_registry.then_some(passage.from));
-        match passage.try_push(blob, Push::IfMissing { mount_from }).await {
+        match passage.try_push(blob, Push::IfMissing { mount_from }, home).await {
             Ok(placed) => {
                 if matches!(placed, Placed::Uploaded) {
                     let _ = home.size.set(blob.size);
@@ -209,12 +212,15 @@ struct Failed {
 impl Passage<'_> {
     /// Sees to it that the target has the blob. A failure is put on the side that failed.
     pub(super) async fn push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Cause> {
-        self.try_push(blob, push).await.map_err(|failed| failed.cause)
+        self.try_push(blob, push, &Home::default()).await.map_err(|failed| failed.cause)
     }
 
-    async fn try_push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Failed> {
-        let origin = Origin::new(self, blob);
+    async fn try_push(self, blob: &Descriptor, push: Push<'_>, home: &Home) -> Result<Placed, Failed> {
+        let origin = Origin::new(self, blob, home.broken_off.load(Ordering::Relaxed));
         let placed = self.target.push_blob(self.to, blob, push, &origin).await;
+        // What arrived and is read once more, for a target that does not mount, did not break.
+        let broken_off = if placed.is_err() { origin.farthest.load(Ordering::Relaxed) } else { 0 };
+        home.broken_off.store(broken_off, Ordering::Relaxed);
         placed.map_err(|error| {
             let failure = origin.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
             let source_hangs =
@@ -250,9 +256,10 @@ struct Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    fn new(passage: Passage<'a>, blob: &'a Descriptor) -> Self {
-        let (midstates, farthest, failure) = Default::default();
-        Self { passage, blob, midstates, farthest, failure }
+    /// `read` is how far others read it in vain.
+    fn new(passage: Passage<'a>, blob: &'a Descriptor, read: u64) -> Self {
+        let (midstates, failure) = Default::default();
+        Self { passage, blob, midstates, farthest: Arc::new(AtomicU64::new(read)), failure }
     }
 
     /// Counts the bytes of a stream that begins at the byte `at`, those that were read before apart.

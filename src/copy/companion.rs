@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures::future::{join, join_all, try_join_all};
+use futures::future::{join, join_all, try_join, try_join_all};
 
 use super::Stop;
 use super::image::{Image, at_target};
@@ -62,14 +62,11 @@ impl Image<'_> {
         };
         match self.tag_at_target(&reference).await? {
             Some(found) if root.has_digest(&found) => return Ok(()),
-            Some(found) if Some(&found) != before => return Err(self.companion_conflict(tag, Some(&found))),
+            Some(found) if Some(&found) != before => return Err(self.companion_conflict(tag, &found)),
             _ => {}
         }
-        self.push(graph, graph.root(), root, &reference).await?;
-        match self.tag_at_target(&reference).await? {
-            Some(found) if root.has_digest(&found) => Ok(()),
-            found => Err(self.companion_conflict(tag, found.as_ref())),
-        }
+        // Whether it stays what it is now is seen when everything is read back.
+        self.push(graph, graph.root(), root, &reference).await
     }
 
     fn without_content(&self, companion: &Companion) -> Stop {
@@ -84,10 +81,9 @@ impl Image<'_> {
         Ok(found.map_err(at_target)?.map(|found| found.digest))
     }
 
-    fn companion_conflict(&self, tag: &Tag, found: Option<&Digest>) -> Stop {
-        let has = found.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    fn companion_conflict(&self, tag: &Tag, found: &Digest) -> Stop {
         let reference = format!("{}{}:{tag}", self.item.target.root, self.item.target.repository);
-        let message = format!("it has {has}; somebody else wrote it while this run was under way");
+        let message = format!("it has {found}; somebody else wrote it while this run was under way");
         Stop::Conflict(Cause::failure(Side::Target, Cause::COMPANION_TAG, reference, message))
     }
 
@@ -121,12 +117,19 @@ impl Image<'_> {
     async fn is_whole(&self, companion: &Companion) -> Result<(), Stop> {
         let (target, repository) = (&self.run.target, &self.item.target.repository);
         let graph = companion.graph.as_ref().ok_or_else(|| self.without_content(companion))?;
-        for node in &graph.nodes {
-            let found = target.manifest(repository, &node.digest.clone().into()).await;
-            if found.map_err(at_target)?.is_none() {
-                return Err(self.not_there(&node.digest, "the manifest is not there after it was pushed"));
+        let manifests = graph.nodes.iter().map(|node| async move {
+            let tag = match &companion.place {
+                CompanionPlace::Tag(tag) if node.digest == companion.digest => Some(tag),
+                _ => None,
+            };
+            let reference = tag.map_or_else(|| node.digest.clone().into(), |tag| tag.clone().into());
+            let found = target.manifest(repository, &reference).await.map_err(at_target)?;
+            match (found, tag) {
+                (Some(found), _) if found.has_digest(&node.digest) => Ok(()),
+                (Some(found), Some(tag)) => Err(self.companion_conflict(tag, &found.digest)),
+                _ => Err(self.not_there(&node.digest, "the manifest is not there after it was pushed")),
             }
-        }
+        });
         let blobs = graph.distinct_blobs().map(|blob| async move {
             let found = target.has_blob(repository, blob).await;
             if found.map_err(at_target)? {
@@ -134,7 +137,7 @@ impl Image<'_> {
             }
             Err(self.not_there(&blob.digest, "the blob is not there after it was pushed"))
         });
-        try_join_all(blobs).await?;
+        try_join(try_join_all(manifests), try_join_all(blobs)).await?;
         Ok(())
     }
 

@@ -23,7 +23,7 @@ use crate::store::{Sources, Target};
 use blob::Ledger;
 
 /// So many images are copied together. Each registry has its own limit of requests besides.
-const AT_A_TIME: usize = 32;
+const AT_A_TIME: usize = 64;
 
 /// What all images of a run share.
 struct Run {

@@ -4,9 +4,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::exit_code;
-use crate::registry::examination::{Check, Examination, Limit};
+use super::{Told, exit_code};
+use crate::registry::examination::{Check, Limit};
 use crate::registry::quirks::{Chunks, Profile, Referrers, Repositories};
+use crate::report::Interruption;
 
 /// The version of the document.
 pub(super) const VERSION: u32 = 1;
@@ -20,9 +21,14 @@ pub(super) struct Document {
     version: u32,
     /// The version of image-syncer that wrote it.
     image_syncer: String,
-    /// The exit code: 0 all that was asked for works, 1 something does not.
-    #[schemars(extend("enum" = [0, 1]))]
+    /// The exit code: 0 all that was asked for works, 1 something does not or the time was over before, 130 and 143
+    /// interrupted (SIGINT, SIGTERM).
+    #[schemars(extend("enum" = [0, 1, 130, 143]))]
     exit_code: u8,
+    /// What ended the examination before its time: `time-limit`, `SIGINT` or `SIGTERM`. Checks that were not finished
+    /// are `unknown`.
+    #[schemars(extend("enum" = ["time-limit", "SIGINT", "SIGTERM", null]))]
+    interrupted: Option<&'static str>,
     /// The registry, as references name it.
     registry: String,
     /// The repository that rights were wanted for.
@@ -97,11 +103,13 @@ struct ProfileDocument {
 
 /// The findings as a JSON document, indented, with a line feed at its end.
 #[must_use]
-pub fn json(examination: &Examination) -> String {
+pub fn json(told: &Told) -> String {
+    let examination = &told.examination;
     let document = Document {
         version: VERSION,
         image_syncer: env!("CARGO_PKG_VERSION").to_owned(),
-        exit_code: exit_code(examination),
+        exit_code: exit_code(told),
+        interrupted: told.interruption.map(Interruption::word),
         registry: examination.registry.to_string(),
         repository: examination.repository.as_ref().map(ToString::to_string),
         address: examination.address.clone(),

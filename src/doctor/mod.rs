@@ -11,11 +11,27 @@ pub use schema::{DOCTOR_SCHEMA, doctor_schema};
 pub use terminal::text;
 
 use crate::registry::examination::Examination;
+use crate::report::Interruption;
 
-/// The exit code that an examination calls for: 1 if something does not work that was asked for.
+/// An examination, and how it ended.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What was found.
+    pub examination: Examination,
+    /// What ended it before its time, if anything did.
+    pub interruption: Option<Interruption>,
+}
+
+/// The exit code that an examination calls for: 1 if something does not work that was asked for, or the time was over
+/// before that was known.
 #[must_use]
-pub fn exit_code(examination: &Examination) -> u8 {
-    u8::from(!examination.is_well())
+pub fn exit_code(told: &Told) -> u8 {
+    match told.interruption {
+        Some(Interruption::Interrupt) => 130,
+        Some(Interruption::Terminate) => 143,
+        Some(Interruption::TimeLimit) => 1,
+        None => u8::from(!told.examination.is_well()),
+    }
 }
 
 #[cfg(test)]
@@ -25,11 +41,17 @@ mod sample {
     use crate::registry::examination::{Area, Check, Examination, Limit, State};
     use crate::registry::quirks::Profile;
 
+    use super::Told;
+
     pub(super) fn check(area: Area, name: &'static str, state: State, message: &str) -> Check {
         Check { area, name, state, message: message.to_owned(), advice: None }
     }
 
-    pub(super) fn examination() -> Examination {
+    pub(super) fn told() -> Told {
+        Told { examination: examination(), interruption: None }
+    }
+
+    fn examination() -> Examination {
         let registry = "docker.io".parse().expect("a registry");
         let mut push = check(Area::Rights, "push", State::Unknown, "only a try tells");
         push.advice =

@@ -20,7 +20,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::doctor::sample::examination;
+    use crate::doctor::sample::told;
 
     #[test]
     fn the_schema_of_the_findings_is_current() {
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn findings_are_as_the_schema_says() {
         let validator = jsonschema::validator_for(&doctor_schema().into()).expect("a schema");
-        let text = crate::doctor::json(&examination());
+        let text = crate::doctor::json(&told());
         let document: Value = serde_json::from_str(&text).expect("JSON");
         let faults: Vec<String> = validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
         assert!(faults.is_empty(), "{faults:#?}");

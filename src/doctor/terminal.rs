@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::{Told, exit_code};
 use crate::registry::examination::{Area, Check, Examination, Limit, State};
 use crate::registry::quirks::{Profile, Referrers, Repositories};
 use crate::report::text::{one_line, wrap};
 use crate::report::units::{count, number};
-use crate::report::{Ink, Look, Tone};
+use crate::report::{Ink, Interruption, Look, Tone};
 
 /// The narrowest terminal that anything is laid out for.
 const NARROWEST: usize = 40;
@@ -16,7 +17,8 @@ const LEFT: usize = 17;
 
 /// The findings, with a line feed at the end.
 #[must_use]
-pub fn text(examination: &Examination, look: Look) -> String {
+pub fn text(told: &Told, look: Look) -> String {
+    let examination = &told.examination;
     let look = Look { columns: look.columns.max(NARROWEST), ..look };
     let mut text = String::new();
     let at = format!("→ {}", one_line(&examination.address));
@@ -43,7 +45,7 @@ pub fn text(examination: &Examination, look: Look) -> String {
         row(&mut text, ' ', Tone::Quiet, name, &what, look);
     }
     text.push('\n');
-    for line in wrap(&verdict(examination), look.columns) {
+    for line in wrap(&verdict(told), look.columns) {
         let _ = writeln!(text, "{line}");
     }
     text
@@ -117,15 +119,29 @@ fn profile_in_words(profile: &Profile) -> Vec<(&'static str, String)> {
     words
 }
 
-fn verdict(examination: &Examination) -> String {
+fn verdict(told: &Told) -> String {
+    let examination = &told.examination;
     let failed: Vec<&str> = examination
         .checks
         .iter()
         .filter(|check| check.state == State::Failed)
         .map(|check| check.name)
         .collect();
+    let problems = count(failed.len() as u64, "problem", "problems");
+    if let Some(interruption) = told.interruption {
+        let found = if failed.is_empty() {
+            String::new()
+        } else {
+            format!(" {problems} until then: {}.", failed.join(", "))
+        };
+        let (sentence, code) = (interruption.sentence(), exit_code(told));
+        let more = match interruption {
+            Interruption::TimeLimit => " --timeout gives it more time.",
+            Interruption::Interrupt | Interruption::Terminate => "",
+        };
+        return format!("{sentence}; not all was looked at.{found}{more} Exit code {code}.");
+    }
     if !failed.is_empty() {
-        let problems = count(failed.len() as u64, "problem", "problems");
         return format!("{problems}: {}. Exit code 1.", failed.join(", "));
     }
     let more = if examination.repository.is_none() {
@@ -142,18 +158,18 @@ fn verdict(examination: &Examination) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::sample::examination;
+    use crate::doctor::sample::told;
 
     #[test]
     fn findings_are_told() {
-        insta::assert_snapshot!(text(&examination(), Look { columns: 80, colour: false }));
+        insta::assert_snapshot!(text(&told(), Look { columns: 80, colour: false }));
     }
 
     /// Wherever a line is broken.
     #[test]
     fn what_a_registry_says_begins_no_line_and_commands_nothing() {
         for columns in 40..100 {
-            let told = text(&examination(), Look { columns, colour: false });
+            let told = text(&told(), Look { columns, colour: false });
             assert!(told.lines().all(|line| !line.trim_start().starts_with("::")), "{told}");
             assert!(!told.contains('\u{1b}'), "{told:?}");
         }

@@ -4,6 +4,7 @@
 //! also asks for what a reader wants to know.
 
 mod line;
+mod odds;
 mod platforms;
 mod present;
 mod source;
@@ -25,10 +26,11 @@ use crate::store::{Source, Sources, StoreError, StoreErrorKind};
 use crate::trust::{Sides, companions};
 use crate::walk::{digests, walk};
 use line::Place;
+use odds::Odds;
 use source::AtSource;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
-const AT_A_TIME: usize = 64;
+const AT_A_TIME: usize = 256;
 
 /// How much is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +65,7 @@ pub async fn inspect(
 ) -> Inspection {
     events.tell(Event::InspectionStarted { entries: config.entries.len() });
     let places = line::places(config);
-    let places = &places;
+    let (places, odds) = (&places, &Odds::of(config.entries.len()));
     let looked_at = stream::iter(in_turns(config, places))
         .map(|(index, entry)| async move {
             let look = Look {
@@ -73,6 +75,7 @@ pub async fn inspect(
                 requires_platforms: policy.requires_platforms(),
                 target: target.as_ref(),
                 depth,
+                odds,
                 place: &places[index],
             };
             let observation = match (forbidden(policy, entry), sources.get(&entry.source.registry)) {
@@ -135,6 +138,7 @@ struct Look<'a> {
     requires_platforms: bool,
     target: &'a dyn Source,
     depth: Depth,
+    odds: &'a Odds,
     place: &'a Place,
 }
 
@@ -153,11 +157,16 @@ impl Look<'_> {
         }
         // The target comes first: where it lacks the tag, the source's manifest is needed anyway, and one
         // request for it also says what the source's tag stands for.
-        let target = self.target_state().await;
+        let (target, found) = if !self.entry.platforms.is_empty() {
+            (self.target_state().await, None)
+        } else {
+            let (repository, reference) = (&self.entry.source.repository, self.entry.source.manifest_ref());
+            self.odds.both(self.target_state(), async { source.resolve(repository, &reference).await }).await
+        };
         if self.reads_manifests(&target) {
             self.place.wait(source).await;
         }
-        match self.at_source(source, &target).await {
+        match self.at_source(source, &target, found).await {
             AtSource::State(state) => observation(state, target),
             AtSource::Image { found, root } => self.observe_image(source, found, root, target).await,
         }

@@ -1,7 +1,7 @@
 //! What the source has: the image that an entry names, or the part of it that the entry wants.
 
 use super::Look;
-use crate::oci::{ManifestError, RawManifest, derive_index};
+use crate::oci::{Descriptor, ManifestError, RawManifest, derive_index};
 use crate::plan::{Derived, Found, SourceState, TargetState};
 use crate::store::{Source, StoreError};
 
@@ -17,8 +17,13 @@ pub(super) enum AtSource {
 
 impl Look<'_> {
     /// What the entry's reference stands for. Where the target has the tag, the digest alone may do, and the
-    /// manifest is not asked for.
-    pub(super) async fn at_source(self, source: &dyn Source, target: &TargetState) -> AtSource {
+    /// manifest is not asked for. `found` is what the source said of it already.
+    pub(super) async fn at_source(
+        self,
+        source: &dyn Source,
+        target: &TargetState,
+        found: Option<Result<Option<Descriptor>, StoreError>>,
+    ) -> AtSource {
         let read = async {
             if !self.entry.platforms.is_empty() {
                 return self.some_platforms(source).await;
@@ -29,7 +34,10 @@ impl Look<'_> {
                 let root = source.manifest(repository, &reference).await?;
                 (root.as_ref().map(RawManifest::descriptor), root)
             } else {
-                (source.resolve(repository, &reference).await?, None)
+                match found {
+                    Some(found) => (found?, None),
+                    None => (source.resolve(repository, &reference).await?, None),
+                }
             };
             let Some(found) = found else { return Ok(AtSource::State(SourceState::Gone(self.gone()))) };
             if found.media_type.is_schema1() {

@@ -79,6 +79,11 @@ pub(super) fn read(
             return Err(diagnostics.fault(node.place, message));
         }
         Value::Mapping(pairs) if !pairs.is_empty() => pairs,
+        Value::Mapping(_) => {
+            let message =
+                format!("`registries` names no registry; write one, such as `{EXAMPLE}`, or leave it out");
+            return Err(diagnostics.fault(node.place, message));
+        }
         _ => {
             let message =
                 format!("`registries` is a mapping such as `{EXAMPLE}`; this is {}", described(node));
@@ -118,6 +123,11 @@ fn read_pattern(
 fn read_rules(node: &Node, diagnostics: &mut Diagnostics) -> Result<RegistryRules, Reported> {
     let pairs = match &*node.value {
         Value::Mapping(pairs) if !pairs.is_empty() => pairs,
+        Value::Mapping(_) => {
+            let message = "nothing is stated of this registry; write what is known of it, such as `{kind: artifactory}`, \
+                           or leave it out";
+            return Err(diagnostics.fault(node.place, message));
+        }
         _ => {
             let message = format!(
                 "what is known of a registry is a mapping such as `{{kind: artifactory}}`; this is {}",

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
 use super::call::Call;
 use super::error::{Refusal, unreachable};
+use super::plain::advice_on_refusal;
 use super::quirks::Profile;
 use super::redact::Secrets;
 use super::slots::Slot;
+use super::strangers::Shown;
 use crate::store::{BlobStream, StoreError, StoreErrorKind};
 
 /// The most that is read of a body that only explains an error.
@@ -25,6 +27,10 @@ const BELIEVED_LENGTH: usize = 64 * 1024;
 /// A document may take so many times the longest silence: it has a size that even a slow line brings in
 /// that time, and one that drips in byte by byte must not last for ever.
 const DOCUMENT_SILENCES: u32 = 10;
+
+/// What there is to say of a page for people where something else was asked for.
+const WEB_PAGE: &str = " with a web page, as a page to log in at or a proxy in between does; look at the registry's \
+                        address, and at what is between";
 
 /// An answer. It holds its place in the registry's limit until its body is read, or it is dropped.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub(super) struct Answer {
     idle: Duration,
     /// What it must not repeat.
     secrets: Secrets,
+    /// As whom it was asked.
+    shown: Shown,
     /// What is known of the registry.
     profile: Profile,
     response: reqwest::Response,
@@ -56,13 +64,15 @@ pub(super) struct Sender {
     pub(super) idle: Duration,
     /// What was sent to it to prove who we are.
     pub(super) secrets: Secrets,
+    /// As whom it was asked.
+    pub(super) shown: Shown,
     /// What is known of the registry.
     pub(super) profile: Profile,
 }
 
 impl Answer {
     pub(super) fn new(call: &Call, sender: Sender, response: reqwest::Response, slot: Option<Slot>) -> Self {
-        let Sender { url, host, idle, secrets, profile } = sender;
+        let Sender { url, host, idle, secrets, shown, profile } = sender;
         Self {
             status: response.status(),
             headers: response.headers().clone(),
@@ -72,6 +82,7 @@ impl Answer {
             host,
             idle,
             secrets,
+            shown,
             profile,
             response,
             slot,
@@ -81,6 +92,18 @@ impl Answer {
     /// A header as text.
     pub(super) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether it is a page for people: no registry's API has any, whatever the status.
+    pub(super) fn is_web_page(&self) -> bool {
+        let kind = self.header(CONTENT_TYPE).unwrap_or_default().trim_start().to_ascii_lowercase();
+        kind.starts_with("text/html") || kind.starts_with("application/xhtml")
+    }
+
+    /// That a page for people came, and nothing else.
+    pub(super) fn web_page_error(&self) -> StoreError {
+        let message = format!("{} answered {}{WEB_PAGE}", self.host, self.status);
+        self.error(StoreErrorKind::Access, message)
     }
 
     /// The whole body, which must not be longer than `limit` bytes. The place in the registry's limit is
@@ -134,7 +157,8 @@ impl Answer {
         let (operation, reference, host, status) =
             (self.operation, self.reference.clone(), self.host.clone(), self.status);
         if status.is_success() || status.is_redirection() {
-            let message = format!("{host} answered {status}, which is not an answer to this");
+            let what = if self.is_web_page() { WEB_PAGE } else { ", which is not an answer to this" };
+            let message = format!("{host} answered {status}{what}");
             return StoreError::new(operation, reference, StoreErrorKind::Other, message);
         }
         self.refusal().await.error(operation, &reference, &host, status)
@@ -148,8 +172,11 @@ impl Answer {
 
     /// What the body says of the refusal that this answer is.
     pub(super) async fn refusal(self) -> Refusal {
-        let (secrets, profile) = (self.secrets.clone(), self.profile);
-        Refusal { profile: Some(profile), ..Refusal::parse(&self.error_body().await, &secrets) }
+        let (secrets, profile, shown) = (self.secrets.clone(), self.profile, self.shown);
+        let (url, status) = (self.url.clone(), self.status);
+        let body = self.error_body().await;
+        let advice = advice_on_refusal(&url, status, &body);
+        Refusal { profile: Some(profile), shown, advice, ..Refusal::parse(&body, &secrets) }
     }
 
     /// The body, piece by piece. A silence that is too long ends it with an error.

@@ -20,7 +20,7 @@ use url::Url;
 use super::call::{Body, Call};
 use super::client::Client;
 use super::credentials::Credential;
-use super::error::GET_TOKEN;
+use super::error::{GET_TOKEN, clean};
 use super::identity::{Identities, Side};
 use crate::oci::{Registry, Repository};
 use crate::secret::Secret;
@@ -123,6 +123,11 @@ impl Auth {
         }
     }
 
+    /// Whether there is a credential for what a request is about, sent or not.
+    pub(super) async fn is_known(&self, scopes: &[Scope]) -> Result<bool, StoreError> {
+        Ok(self.credential(scopes).await?.is_some())
+    }
+
     async fn credential(&self, scopes: &[Scope]) -> Result<Option<Credential>, StoreError> {
         if self.fixed.is_some() {
             return Ok(self.fixed.clone());
@@ -147,7 +152,7 @@ impl Auth {
         Ok(self.credential(one).await? == self.credential(other).await?)
     }
 
-    /// Takes a 401's challenge in. True if the request may succeed when it is sent again.
+    /// Takes a challenge in, of a 401 or of the registry's front page. True if the request may succeed when it is sent again.
     pub(super) async fn challenged(
         &self,
         headers: &HeaderMap,
@@ -158,7 +163,8 @@ impl Auth {
         if matches!(credential, Some(Credential::Bearer(_))) {
             return Ok(false);
         }
-        let Some(scheme) = challenge(headers, credential.is_some()) else { return Ok(false) };
+        let offered = challenge(headers, credential.is_some()).map_err(|realm| self.no_realm(&realm))?;
+        let Some(scheme) = offered else { return Ok(false) };
         if scheme == Scheme::Basic && credential.is_none() {
             return Ok(false);
         }
@@ -277,6 +283,16 @@ impl Auth {
         Ok(())
     }
 
+    /// A token service that nobody can be asked at.
+    fn no_realm(&self, realm: &str) -> StoreError {
+        self.error(format!(
+            "{} names `{}` as its token service, which is no http or https address, and nothing is sent there; its \
+             operator has to set the realm of its token service to one",
+            self.registry,
+            clean(realm, 100)
+        ))
+    }
+
     /// A login that could not be tried: a mistake of ours or the registry's, not a right that is lacking.
     fn error(&self, message: String) -> StoreError {
         StoreError::new("log in to", &self.registry, StoreErrorKind::Access, message)
@@ -304,28 +320,40 @@ fn host_of(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }
 
-/// Bearer is preferred; Basic is taken where there is something to send.
-fn challenge(headers: &HeaderMap, with_credential: bool) -> Option<Scheme> {
+/// Bearer is preferred; Basic is taken where there is something to send. Fails with a realm that cannot be asked, where
+/// that is the only way.
+fn challenge(headers: &HeaderMap, with_credential: bool) -> Result<Option<Scheme>, String> {
     let mut basic = false;
+    let mut unusable = None;
     for value in headers.get_all(WWW_AUTHENTICATE) {
         let Ok(text) = value.to_str() else { continue };
-        let Ok(challenges) = http_auth::parse_challenges(text) else { continue };
+        let Ok(challenges) = http_auth::parse_challenges(text) else {
+            // zot with an anonymous policy sends `basic realm=`, which has no value.
+            basic |= text.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("basic"));
+            continue;
+        };
         for challenge in challenges {
             let param = |name: &str| {
                 let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
                 found.map(|(_, value)| value.to_unescaped())
             };
             if challenge.scheme.eq_ignore_ascii_case("bearer") {
-                let realm = param("realm").and_then(|realm| Url::parse(&realm).ok());
-                if let Some(realm) = realm.filter(|realm| matches!(realm.scheme(), "http" | "https")) {
-                    return Some(Scheme::Bearer { realm, service: param("service") });
+                let Some(text) = param("realm") else { continue };
+                let realm = Url::parse(&text).ok();
+                match realm.filter(|realm| matches!(realm.scheme(), "http" | "https")) {
+                    Some(realm) => return Ok(Some(Scheme::Bearer { realm, service: param("service") })),
+                    None => unusable = Some(text),
                 }
             } else if challenge.scheme.eq_ignore_ascii_case("basic") {
                 basic = true;
             }
         }
     }
-    (basic && with_credential).then_some(Scheme::Basic)
+    match unusable {
+        _ if basic && with_credential => Ok(Some(Scheme::Basic)),
+        Some(realm) => Err(realm),
+        None => Ok(None),
+    }
 }
 
 /// A GET with Basic, or a POST of the refresh token ("Docker Registry v2 `OAuth2` token").
@@ -408,7 +436,7 @@ fn secret_header(text: String) -> Result<HeaderValue, StoreError> {
 mod tests {
     use super::*;
 
-    fn scheme(text: &str, with_credential: bool) -> Option<Scheme> {
+    fn scheme(text: &str, with_credential: bool) -> Result<Option<Scheme>, String> {
         let mut headers = HeaderMap::new();
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_str(text).expect("a value"));
         challenge(&headers, with_credential)
@@ -419,10 +447,16 @@ mod tests {
         let bearer =
             scheme(r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io""#, false);
         let realm = Url::parse("https://auth.docker.io/token").expect("a URL");
-        assert_eq!(bearer, Some(Scheme::Bearer { realm, service: Some("registry.docker.io".into()) }));
-        assert_eq!(scheme("Basic realm=\"x\"", true), Some(Scheme::Basic));
-        assert_eq!(scheme("Basic realm=\"x\"", false), None);
-        assert_eq!(scheme("Bearer realm=\"file:///etc/passwd\"", false), None);
+        assert_eq!(bearer, Ok(Some(Scheme::Bearer { realm, service: Some("registry.docker.io".into()) })));
+        assert_eq!(scheme("Basic realm=\"x\"", true), Ok(Some(Scheme::Basic)));
+        assert_eq!(scheme("Basic realm=\"x\"", false), Ok(None));
+        assert_eq!(scheme("basic realm=", true), Ok(Some(Scheme::Basic)), "as zot sends it");
+        assert_eq!(scheme("", true), Ok(None));
+        let unusable = Err("file:///etc/passwd".to_owned());
+        assert_eq!(scheme("Bearer realm=\"file:///etc/passwd\"", false), unusable);
+        let both = "Bearer realm=\"file:///etc/passwd\", Basic realm=\"x\"";
+        assert_eq!(scheme(both, true), Ok(Some(Scheme::Basic)));
+        assert_eq!(scheme(both, false), unusable);
     }
 
     #[test]

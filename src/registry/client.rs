@@ -22,11 +22,13 @@ use super::feed::Part;
 use super::guard::check_literal;
 use super::knowledge::Knowledge;
 use super::origin::{redirect, same_origin};
+use super::plain::advice;
 use super::quota::{Quotas, UsedUp, is_about_quota};
 use super::redact::Secrets;
 use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
 use super::silence::Silence;
 use super::slots::Slots;
+use super::strangers::{FrontPage, Shown, may_hide};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// More redirects than this are a loop.
@@ -65,6 +67,8 @@ pub(super) struct Client {
     pub(super) silence: Silence,
     /// What is known of the registry.
     pub(super) knowledge: Knowledge,
+    /// How the registry wants to be convinced, where it does not say so with a refusal.
+    pub(super) front_page: FrontPage,
     /// Held by a request for a token, where they are to come one by one.
     pub(super) token_turn: tokio::sync::Mutex<()>,
 }
@@ -108,6 +112,11 @@ impl Client {
             let _turn = if one_by_one { Some(self.token_turn.lock().await) } else { None };
             self.fetching(call, limit, false).await
         })
+    }
+
+    /// As [`Self::send`], without a login.
+    pub(super) async fn send_unauthenticated(&self, call: &Call) -> Result<Answer, StoreError> {
+        self.retrying(call, false).await
     }
 
     async fn fetching(
@@ -198,7 +207,7 @@ impl Client {
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
         let request = self.request(call, &call.url, None)?;
         let response = self.head_of_answer(call, &call.url, request).await?;
-        let sender = self.sender(call.url.clone(), call.secrets.clone());
+        let sender = self.sender(call.url.clone(), call.secrets.clone(), Shown::Account);
         Ok(Answer::new(call, sender, response, None))
     }
 
@@ -237,10 +246,23 @@ impl Client {
                     continue;
                 }
             }
+            let is_unknown = at_home && authorization.is_none();
+            // A body that streams from elsewhere cannot be sent again; what begins its upload was refused before.
+            if is_unknown && !challenged && part.is_none() && may_hide(response.status()) {
+                challenged = true;
+                if self.opens_with_login(call, response.headers()).await? {
+                    continue;
+                }
+            }
+            let shown = if at_home && response.status() == StatusCode::FORBIDDEN {
+                self.shown(call, !is_unknown).await?
+            } else {
+                Shown::Account
+            };
             let follow = response.status().is_redirection() && call.method.is_safe();
             if let Some(next) = follow.then(|| redirect(&url, response.headers())).flatten() {
                 if !call.leave_host && !same_origin(&next, &self.base) {
-                    return Ok(Answer::new(call, self.sender(url, secrets), response, slot));
+                    return Ok(Answer::new(call, self.sender(url, secrets, shown), response, slot));
                 }
                 redirects += 1;
                 if redirects > REDIRECTS {
@@ -254,7 +276,7 @@ impl Client {
                 url = next;
                 continue;
             }
-            return Ok(Answer::new(call, self.sender(url, secrets), response, slot));
+            return Ok(Answer::new(call, self.sender(url, secrets, shown), response, slot));
         }
     }
 
@@ -308,9 +330,20 @@ impl Client {
                 self.note_answer(call, &response, sent);
                 Ok(response)
             }
-            Ok(Err(error)) => Err(unreachable(call.operation, &call.reference, &self.name_of(url), &error)),
+            Ok(Err(error)) => Err(self.unanswered(call, url, &error)),
             Err(_) => Err(self.silent(call, url, patience)),
         }
+    }
+
+    /// A connection that ends without an answer may be one that wants TLS, as long as nothing was ever answered.
+    fn unanswered(&self, call: &Call, url: &Url, error: &reqwest::Error) -> StoreError {
+        let mut told = unreachable(call.operation, &call.reference, &self.name_of(url), error);
+        let is_puzzling = !error.is_connect() && !error.is_timeout() && !self.knowledge.has_answered();
+        if let Some(advice) = advice(url).filter(|_| is_puzzling && same_origin(url, &self.base)) {
+            told.message.push_str("; ");
+            told.message.push_str(&advice);
+        }
+        told
     }
 
     /// The query stays out: registries put keys of their own into it.
@@ -333,12 +366,13 @@ impl Client {
         call.error(StoreErrorKind::Unavailable, message)
     }
 
-    fn sender(&self, url: Url, secrets: Secrets) -> Sender {
+    fn sender(&self, url: Url, secrets: Secrets, shown: Shown) -> Sender {
         Sender {
             host: self.name_of(&url),
             url,
             idle: self.silence.patience(self.patience.idle),
             secrets,
+            shown,
             profile: self.knowledge.profile(),
         }
     }

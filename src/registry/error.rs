@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::guard::Refused;
 use super::quirks::Profile;
 use super::redact::Secrets;
+use super::strangers::Shown;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The first error of a registry's error document.
@@ -21,6 +22,10 @@ pub(super) struct Refusal {
     pub(super) message: String,
     /// What is known of who refuses.
     pub(super) profile: Option<Profile>,
+    /// As whom it was asked.
+    pub(super) shown: Shown,
+    /// What to do about it, where its body tells by itself.
+    pub(super) advice: Option<String>,
 }
 
 impl Refusal {
@@ -41,7 +46,7 @@ impl Refusal {
         first.map_or_else(Self::default, |entry| Self {
             code: clean(&secrets.redact(&entry.code), 60),
             message: clean(&secrets.redact(&entry.message.unwrap_or_default()), 300),
-            profile: None,
+            ..Self::default()
         })
     }
 
@@ -82,18 +87,37 @@ impl Refusal {
     }
 
     fn hint(&self, status: StatusCode, operation: &str, reference: &str, host: &str) -> Option<String> {
+        if self.advice.is_some() {
+            return self.advice.clone();
+        }
         let writes = writes(operation);
         let special = self.profile.and_then(|known| known.advice(status, &self.code, operation, reference));
         if special.is_some() {
             return special;
         }
+        if writes && status.is_client_error() && is_about_space(&self.message) {
+            return Some(
+                "that is about storage and not about rights: its quota is used up; remove what is not needed there, or \
+                 have the quota raised"
+                    .into(),
+            );
+        }
         match (status.as_u16(), self.code.as_str()) {
             // A token service is nobody to log in to; who asks it knows what to do.
             (401 | 403, _) if operation == GET_TOKEN => None,
             (401, _) => Some(format!("log in to {host} with an account that may do this")),
-            (403, _) => Some(format!("the account used at {host} lacks the right to do this")),
-            (404, "NAME_UNKNOWN") if writes => Some(
-                "the repository does not exist and the registry does not create it; create it first".into(),
+            (403, _) => Some(match self.shown {
+                Shown::Account => format!("the account used at {host} lacks the right to do this"),
+                Shown::Withheld => format!(
+                    "the login for {host} was not sent, since its front page, /v2/, does not ask for one; have it ask \
+                     strangers for a login with a 401"
+                ),
+                Shown::Nobody => format!("there is no login for {host}; log in with an account that may do this"),
+            }),
+            (404, "NAME_UNKNOWN" | "NOT_FOUND") if writes => Some(
+                "the repository, or the project that it belongs to, does not exist and the registry does not create \
+                 it; create it first"
+                    .into(),
             ),
             (413, _) => Some("a proxy or the registry limits the size of a request; raise that limit".into()),
             (_, "TAG_INVALID") | (409, _) if writes => {
@@ -102,6 +126,14 @@ impl Refusal {
             _ => None,
         }
     }
+}
+
+/// Whether a refusal says that there is no room: Harbor and others answer 403 and `DENIED` then, too.
+fn is_about_space(message: &str) -> bool {
+    let message = message.to_lowercase();
+    let space = ["quota", "storage", "disk", "upper limit"].iter().any(|word| message.contains(word));
+    let is_full = ["exceed", "full", "no space", "not enough", "insufficient", "used up", "over the"];
+    space && (message.contains("quota") || is_full.iter().any(|word| message.contains(word)))
 }
 
 /// Whether an operation is to change something.
@@ -160,6 +192,9 @@ pub(super) fn unreachable(
     StoreError::new(operation, reference, kind, message)
 }
 
+/// How the HTTP library calls an answer that is none.
+const NO_HTTP: &str = "invalid HTTP version";
+
 /// How the failures of a proxy begin.
 const TUNNEL: &str = "tunnel error";
 
@@ -168,6 +203,12 @@ const TUNNEL: &str = "tunnel error";
 enum Reason {
     /// The server's certificate is not trusted, because of who issued it.
     UnknownIssuer,
+    /// The server's certificate has expired.
+    Expired,
+    /// The server's certificate is not valid yet.
+    Early,
+    /// The server's certificate is for another name.
+    OtherName,
     /// The server's certificate is not trusted.
     Untrusted,
     /// The server does not trust our certificate, or wants to see one.
@@ -176,6 +217,8 @@ enum Reason {
     ProxyLogin,
     /// The proxy is not there, or does not lead there.
     Proxy,
+    /// What answers does not speak HTTP.
+    NoHttp,
     Unknown,
 }
 
@@ -188,8 +231,22 @@ impl Reason {
             Self::ClientCertificate
         } else if text.contains("UnknownIssuer") {
             Self::UnknownIssuer
-        } else if text.contains("certificate") {
+        } else if !text.contains("certificate") {
+            Self::without_certificate(text, by_proxy)
+        } else if text.contains("expired") {
+            Self::Expired
+        } else if text.contains("not valid yet") {
+            Self::Early
+        } else if text.contains("not valid for") {
+            Self::OtherName
+        } else {
             Self::Untrusted
+        }
+    }
+
+    fn without_certificate(text: &str, by_proxy: bool) -> Self {
+        if text.contains(NO_HTTP) {
+            Self::NoHttp
         } else if text.contains("proxy authorization required") {
             Self::ProxyLogin
         } else if by_proxy {
@@ -207,6 +264,14 @@ impl Reason {
     fn advice(self) -> Option<&'static str> {
         match self {
             Self::UnknownIssuer => Some("a certificate authority of your own is named with --ca-file"),
+            Self::Expired => {
+                Some("have its certificate renewed; if it is not old, look at this machine's clock")
+            }
+            Self::Early => Some("look at this machine's clock"),
+            Self::OtherName => {
+                Some("use the name that its certificate is for, or have one issued for this name")
+            }
+            Self::Untrusted => Some("have a certificate issued for it that is in order"),
             Self::ClientCertificate => Some(
                 "it wants a client certificate that it trusts, which --client-cert and --client-key name",
             ),
@@ -214,7 +279,7 @@ impl Reason {
                 Some("it wants a login, written as http://USER:PASSWORD@HOST:PORT in HTTPS_PROXY")
             }
             Self::Proxy => Some("HTTPS_PROXY names the proxy, and NO_PROXY what is reached without it"),
-            Self::Untrusted | Self::Unknown => None,
+            Self::NoHttp | Self::Unknown => None,
         }
     }
 }
@@ -262,7 +327,10 @@ mod tests {
     fn what_will_not_be_better_later_is_not_tried_again() {
         for (text, reason, lasts) in [
             ("invalid peer certificate: UnknownIssuer", Reason::UnknownIssuer, true),
-            ("invalid peer certificate: certificate not valid for name", Reason::Untrusted, true),
+            ("invalid peer certificate: certificate not valid for name", Reason::OtherName, true),
+            ("invalid peer certificate: certificate expired: verification time", Reason::Expired, true),
+            ("invalid peer certificate: BadSignature", Reason::Untrusted, true),
+            ("invalid HTTP version parsed", Reason::NoHttp, true),
             ("received fatal alert: BadCertificate", Reason::ClientCertificate, true),
             ("received fatal alert: CertificateRequired", Reason::ClientCertificate, true),
             ("received fatal alert: UnknownCA", Reason::ClientCertificate, true),
@@ -279,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_token_service_is_nobody_to_log_in_to() {
-        let refusal = Refusal { code: "UNAUTHORIZED".into(), message: "no".into(), profile: None };
+        let refusal = Refusal { code: "UNAUTHORIZED".into(), message: "no".into(), ..Refusal::default() };
         let error = refusal.error(GET_TOKEN, "repository:a:pull", "auth.r.io", StatusCode::UNAUTHORIZED);
         assert_eq!(
             error.to_string(),

@@ -1,5 +1,6 @@
 //! What a run knows of a registry: its name at first, and what it answers later.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use http::HeaderMap;
@@ -12,12 +13,19 @@ use crate::oci::Registry;
 pub(super) struct Knowledge {
     profile: RwLock<Profile>,
     stated: Overrides,
+    has_answered: AtomicBool,
 }
 
 impl Knowledge {
     /// What its name says of the registry that answers, and what the operator states of it.
     pub(super) fn new(registry: &Registry, stated: Overrides) -> Self {
-        Self { profile: RwLock::new(Profile::of(registry).with(&stated)), stated }
+        let profile = RwLock::new(Profile::of(registry).with(&stated));
+        Self { profile, stated, has_answered: AtomicBool::new(false) }
+    }
+
+    /// Whether anything was answered so far.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
     }
 
     /// What is known by now.
@@ -27,6 +35,7 @@ impl Knowledge {
 
     /// Takes in what the headers of an answer show, if nothing better is known.
     pub(super) fn learn(&self, headers: &HeaderMap) {
+        self.has_answered.store(true, Ordering::Relaxed);
         if self.stated.kind.is_some() || self.profile().kind != Kind::Generic {
             return;
         }

@@ -69,6 +69,7 @@ impl<A> Remote<A> {
         let call = self.manifest_call(Method::GET, repository, reference);
         let (answer, bytes) = self.client.fetch(&call, MANIFEST_LIMIT).await?;
         match answer.status {
+            StatusCode::OK if answer.is_web_page() => return Err(answer.web_page_error()),
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
                 drop(answer.error_body().await);
@@ -126,6 +127,7 @@ impl<A> Remote<A> {
     ) -> Result<Option<Descriptor>, StoreError> {
         let answer = self.client.send(&self.manifest_call(Method::HEAD, repository, reference)).await?;
         match answer.status {
+            StatusCode::OK if answer.is_web_page() => return Err(answer.web_page_error()),
             // Without HEAD only the document itself tells.
             StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED => {}
             StatusCode::NOT_FOUND => return Ok(None),
@@ -297,8 +299,17 @@ impl Remote<ReadWrite> {
             .scope(self.scope(repository));
         call.body = Body::Bytes(manifest.media_type.to_string(), manifest.bytes.clone());
         let answer = self.client.send(&call).await.map_err(|error| of_foreign_layers(error, manifest))?;
-        if !answer.status.is_success() {
-            return Err(of_foreign_layers(answer.into_error().await, manifest));
+        let status = answer.status;
+        if !status.is_success() {
+            let mut error = of_foreign_layers(answer.into_error().await, manifest);
+            if let Some(advice) = self.client.knowledge.profile().advice_on_manifest(status, manifest) {
+                error.message.push_str("; ");
+                error.message.push_str(&advice);
+            }
+            return Err(error);
+        }
+        if answer.is_web_page() {
+            return Err(answer.web_page_error());
         }
         if let Some(stored) = stated_digest(&answer).filter(|stored| !manifest.has_digest(stored)) {
             let message = format!("the registry stored it under another digest, {stored}");

@@ -21,6 +21,7 @@ mod knowledge;
 mod link;
 mod manifest;
 mod origin;
+mod plain;
 pub mod quirks;
 mod quota;
 mod redact;
@@ -28,6 +29,7 @@ mod referrers;
 mod retry;
 mod silence;
 mod slots;
+mod strangers;
 mod upload;
 
 use std::collections::HashMap;
@@ -55,6 +57,7 @@ use quirks::Overrides;
 use quota::Quotas;
 use silence::Silence;
 use slots::Slots;
+use strangers::FrontPage;
 use upload::Lessons;
 
 /// Who we are to a registry's operator.
@@ -74,8 +77,9 @@ pub struct Settings {
     pub extra_roots: Vec<Vec<u8>>,
     /// A client certificate with its key, PEM.
     pub identity: Option<Vec<u8>>,
-    /// Requests at a time, for each registry and side.
-    pub concurrency: usize,
+    /// Requests at a time, for each registry and side. If it is not said, 16 at first, and up to 128 while answers stay
+    /// quick.
+    pub concurrency: Option<usize>,
     /// How stubborn the client is.
     pub retry: RetryPolicy,
     /// How long a registry may be silent.
@@ -122,7 +126,7 @@ impl Default for Settings {
             plain_http: Vec::new(),
             extra_roots: Vec::new(),
             identity: None,
-            concurrency: 16,
+            concurrency: None,
             retry: RetryPolicy::default(),
             patience: Patience::default(),
             deadline: None,
@@ -228,12 +232,13 @@ impl Registries {
             Some(guarded) => Way { http: guarded.clone(), is_guarded: true },
             None => Way { http: unguarded.clone(), is_guarded: false },
         };
-        let stated = self.settings.stated.get(registry).copied().unwrap_or_default();
+        let stated = self.stated_of(registry);
         let client = Arc::new(Client {
             host: host.to_string(),
             base,
             // Behind another address somebody else answers.
             knowledge: Knowledge::new(&host, stated),
+            front_page: FrontPage::default(),
             token_turn: tokio::sync::Mutex::default(),
             home: way(trusted),
             abroad: way(false),
@@ -262,11 +267,28 @@ impl Registries {
         }
     }
 
+    /// What the operator states of a registry.
+    fn stated_of(&self, registry: &Registry) -> Overrides {
+        self.settings.stated.get(registry).copied().unwrap_or_default()
+    }
+
     fn base(&self, registry: &Registry) -> Url {
-        if let Some(endpoint) = self.settings.endpoints.get(registry) {
+        self.settings.base(registry)
+    }
+}
+
+impl Settings {
+    /// Who answers for a registry, and whose credentials are used: itself, or the host of another address.
+    #[must_use]
+    pub fn answering(&self, registry: &Registry) -> Registry {
+        base_registry(&self.base(registry)).unwrap_or_else(|| registry.clone())
+    }
+
+    fn base(&self, registry: &Registry) -> Url {
+        if let Some(endpoint) = self.endpoints.get(registry) {
             return endpoint.clone();
         }
-        let plain = registry.is_loopback() || self.settings.plain_http.contains(registry);
+        let plain = registry.is_loopback() || self.plain_http.contains(registry);
         let text = match (registry.as_str(), plain) {
             (DEFAULT_REGISTRY, _) => DOCKER_HUB.to_owned(),
             (host, true) => format!("http://{host}"),

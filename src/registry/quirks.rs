@@ -37,6 +37,8 @@
 //! | proxies in front | 413 for large bodies | [`Profile::chunks`] says whether chunks are an answer |
 //! | distribution 2.8 | no referrers API; mounts from the same repository; refuses `urls` | everywhere (`referrers`, `blob`, `manifest`) |
 //! | distribution 2.8 | ignores `If-None-Match`; cancelling an upload takes the right to delete | everywhere: the one is never sent, and no upload cancelled but by `examination` |
+//! | zot with an anonymous policy, Harbor's private projects | 403 or 404 to strangers, who are not asked who they are | everywhere: the login is shown as the front page says (`strangers`) |
+//! | Harbor, others | `DENIED` also where a quota is used up | everywhere: the error says so (`error`) |
 //! | all with scopes | a mount needs `pull` on the repository that is mounted from | everywhere: both scopes are asked for (`blob`) |
 
 mod advice;
@@ -242,6 +244,9 @@ const GENERIC: Known = Known {
     tokens_one_by_one: false,
 };
 
+/// The largest chunk that GHCR takes, where the operator has it sent any.
+const GHCR_CHUNK: u64 = 4 * 1024 * 1024;
+
 /// No page of tags is larger at ECR, and nobody is known to mind one of that size.
 const PAGE: u16 = 1000;
 
@@ -388,8 +393,15 @@ impl Profile {
     #[must_use]
     pub fn with(self, stated: &Overrides) -> Self {
         let base = stated.kind.map_or(self, |kind| kind.known().profile(Evidence::Policy));
+        let chunks = match (stated.chunks, base.kind) {
+            (Some(Chunks::Allowed { at_most: None }), Kind::Ghcr) => {
+                Chunks::Allowed { at_most: Some(GHCR_CHUNK) }
+            }
+            (Some(chunks), _) => chunks,
+            (None, _) => base.chunks,
+        };
         Self {
-            chunks: stated.chunks.unwrap_or(base.chunks),
+            chunks,
             mount: stated.mount.unwrap_or(base.mount),
             referrers: stated.referrers.unwrap_or(base.referrers),
             page_size: stated.page_size.unwrap_or(base.page_size),
@@ -487,6 +499,9 @@ mod tests {
         let named = of("registry.example.com").with(&stated);
         assert_eq!((named.kind, named.evidence), (Kind::Artifactory, Evidence::Policy));
         assert_eq!((named.hides_absence, named.mount), (Some(403), false));
+        let allowed = Overrides { chunks: Some(Chunks::Allowed { at_most: None }), ..Overrides::default() };
+        assert_eq!(of("quay.io").with(&allowed).chunks, Chunks::Allowed { at_most: None });
+        assert_eq!(of("ghcr.io").with(&allowed).chunks, Chunks::Allowed { at_most: Some(4 * 1024 * 1024) });
         for known in &KNOWN {
             assert_eq!(Kind::of_word(known.word), Some(known.kind));
         }

@@ -142,6 +142,9 @@ impl<A> Remote<A> {
         call.leave_host = false;
         let (answer, body) = self.client.fetch(&call, MANIFEST_LIMIT).await?;
         let status = answer.status;
+        if status == StatusCode::OK && answer.is_web_page() {
+            return Err(answer.web_page_error());
+        }
         if status == StatusCode::OK {
             let error = |message: &str| self.listing_error(repository, subject, message);
             let next = next_page(&answer.url, &answer.headers)

@@ -3,6 +3,10 @@
 //! 429 and answers that say "not now" halve the number, at most once for all requests that were under way together;
 //! answers that take much longer than the quickest ones lower it by one. Each round of good answers raises it by one
 //! (additive increase, multiplicative decrease, as TCP does it).
+//!
+//! Where the operator says nothing, there is a number to begin with and a higher one to get to. Beyond the first the
+//! number grows only while answers take hardly longer than the quickest one: then it is the way that takes the time,
+//! and the registry has nothing in line (as TCP Vegas does it). One that refused never gets as many again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,9 +14,21 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Where nobody says how many: so many at first, …
+const FIRST: usize = 16;
+
+/// … and up to so many.
+const MOST: usize = 128;
+
+/// So many more with each quick answer, which is three times as many with each round trip.
+const GROWTH: usize = 2;
+
 /// Answers are slow that take so many times as long as the quickest ones, and this long at the least.
 const SLOW_FACTOR: u32 = 8;
 const SLOW: Duration = Duration::from_secs(1);
+
+/// Answers are quick that take no longer than one and a half times the quickest one's time, and this.
+const TRIFLE: Duration = Duration::from_millis(1);
 
 /// How much an answer counts in the mean of the latest ones: one part in so many.
 const WEIGHT: u32 = 8;
@@ -21,19 +37,26 @@ const WEIGHT: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Slots {
     places: Arc<Semaphore>,
-    most: usize,
+    first: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     limit: usize,
+    most: usize,
     /// Places that are taken and not to be given again.
     surplus: usize,
     /// Good answers since the number changed.
     good: usize,
     /// When the number was lowered last: what was sent before says nothing new.
     lowered: Option<Instant>,
+    /// How long answers take, to requests that read and to those that write.
+    paces: [Pace; 2],
+}
+
+#[derive(Debug, Default)]
+struct Pace {
     quickest: Option<Duration>,
     mean: Duration,
 }
@@ -46,11 +69,12 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        let most = most.max(1);
+    /// As many places as the operator allows, or as many as prove good.
+    pub(super) fn new(allowed: Option<usize>) -> Arc<Self> {
+        let (first, most) = allowed.map_or((FIRST, MOST), |allowed| (allowed.max(1), allowed.max(1)));
         let state =
-            State { limit: most, surplus: 0, good: 0, lowered: None, quickest: None, mean: Duration::ZERO };
-        Arc::new(Self { places: Arc::new(Semaphore::new(most)), most, state: Mutex::new(state) })
+            State { limit: first, most, surplus: 0, good: 0, lowered: None, paces: Default::default() };
+        Arc::new(Self { places: Arc::new(Semaphore::new(first)), first, state: Mutex::new(state) })
     }
 
     /// Waits for a place.
@@ -60,33 +84,33 @@ impl Slots {
         Slot { slots: Arc::clone(self), place }
     }
 
-    /// Takes note of an answer to a request that was sent at `sent`. `is_small` says that its time is that of the
-    /// registry and not that of many bytes.
-    pub(super) fn answered(&self, status: StatusCode, sent: Instant, is_small: bool) {
+    /// Takes note of an answer to a request that was sent at `sent`, and that only reads or not. What writes may take
+    /// long because of its bytes.
+    pub(super) fn answered(&self, status: StatusCode, sent: Instant, only_reads: bool) {
         let took = sent.elapsed();
         let mut state = self.state();
         if matches!(status.as_u16(), 429 | 503) {
             if state.is_news(sent) {
                 let half = state.limit / 2;
+                state.most = half.max(self.first);
                 self.lower(&mut state, half);
             }
             return;
         }
-        if is_small {
-            state.quickest = Some(state.quickest.map_or(took, |quickest| quickest.min(took)));
-            state.mean = match state.mean {
-                Duration::ZERO => took,
-                mean => (mean * (WEIGHT - 1) + took) / WEIGHT,
-            };
-        }
-        let slow = state.quickest.is_some_and(|quickest| state.mean > (quickest * SLOW_FACTOR).max(SLOW));
+        let pace = &mut state.paces[usize::from(only_reads)];
+        pace.note(took);
+        let (slow, quick) = (only_reads && pace.is_slow(), pace.is_quick());
         if slow && state.is_news(sent) {
             let fewer = state.limit - 1;
             self.lower(&mut state, fewer);
         } else if !slow && status.as_u16() < 500 {
             state.good += 1;
-            if state.good >= state.limit && state.limit < self.most {
-                self.raise(&mut state);
+            if state.limit < self.first {
+                if state.good >= state.limit {
+                    self.raise(&mut state, 1);
+                }
+            } else if quick && self.places.available_permits() == 0 {
+                self.raise(&mut state, GROWTH);
             }
         }
     }
@@ -99,13 +123,12 @@ impl Slots {
         (state.limit, state.good, state.lowered) = (limit, 0, Some(Instant::now()));
     }
 
-    fn raise(&self, state: &mut State) {
-        (state.limit, state.good) = (state.limit + 1, 0);
-        if state.surplus > 0 {
-            state.surplus -= 1;
-        } else {
-            self.places.add_permits(1);
-        }
+    fn raise(&self, state: &mut State, by: usize) {
+        let more = by.min(state.most - state.limit);
+        (state.limit, state.good) = (state.limit + more, 0);
+        let kept = more.min(state.surplus);
+        state.surplus -= kept;
+        self.places.add_permits(more - kept);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -117,6 +140,25 @@ impl State {
     /// Whether a request was sent after the number was lowered last.
     fn is_news(&self, sent: Instant) -> bool {
         self.lowered.is_none_or(|lowered| sent > lowered)
+    }
+}
+
+impl Pace {
+    fn note(&mut self, took: Duration) {
+        self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
+        self.mean = match self.mean {
+            Duration::ZERO => took,
+            mean => (mean * (WEIGHT - 1) + took) / WEIGHT,
+        };
+    }
+
+    fn is_slow(&self) -> bool {
+        self.quickest.is_some_and(|quickest| self.mean > (quickest * SLOW_FACTOR).max(SLOW))
+    }
+
+    /// Whether answers take hardly longer than they must.
+    fn is_quick(&self) -> bool {
+        self.quickest.is_some_and(|quickest| self.mean <= quickest * 3 / 2 + TRIFLE)
     }
 }
 
@@ -146,7 +188,7 @@ mod tests {
 
     #[test]
     fn refusals_halve_the_number_once_and_good_answers_raise_it() {
-        let slots = Slots::new(16);
+        let slots = Slots::new(Some(16));
         let sent = Instant::now();
         let busy: Vec<Slot> = (0..16).map(|_| slots.take().now_or_never().expect("a place")).collect();
         for _ in 0..16 {
@@ -168,8 +210,53 @@ mod tests {
     }
 
     #[test]
+    fn the_number_grows_while_the_way_takes_the_time() {
+        let ago = |millis| Instant::now().checked_sub(Duration::from_millis(millis)).expect("a moment");
+        let slots = Slots::new(None);
+        assert_eq!(free(&slots), 16);
+        slots.answered(StatusCode::OK, ago(500), true);
+        assert_eq!(free(&slots), 16, "nobody waits for more");
+        let mut busy = Vec::new();
+        for _ in 0..200 {
+            while let Some(slot) = slots.take().now_or_never() {
+                busy.push(slot);
+            }
+            slots.answered(StatusCode::OK, ago(600), true);
+        }
+        assert_eq!(busy.len(), 128);
+        drop(busy);
+        slots.answered(StatusCode::TOO_MANY_REQUESTS, Instant::now(), true);
+        assert_eq!(free(&slots), 64);
+        let busy: Vec<Slot> = (0..64).map(|_| slots.take().now_or_never().expect("a place")).collect();
+        for _ in 0..200 {
+            slots.answered(StatusCode::OK, Instant::now(), true);
+        }
+        drop(busy);
+        assert_eq!(free(&slots), 64, "it refused more");
+
+        let slots = Slots::new(None);
+        slots.answered(StatusCode::OK, ago(100), true);
+        for _ in 0..20 {
+            slots.answered(StatusCode::OK, ago(400), true);
+        }
+        let busy: Vec<Slot> = (0..16).map(|_| slots.take().now_or_never().expect("a place")).collect();
+        for _ in 0..200 {
+            slots.answered(StatusCode::OK, ago(400), true);
+        }
+        assert!(slots.take().now_or_never().is_none(), "it has a line already");
+        slots.answered(StatusCode::TOO_MANY_REQUESTS, Instant::now(), true);
+        drop(busy);
+        let busy: Vec<Slot> = (0..8).map(|_| slots.take().now_or_never().expect("a place")).collect();
+        for _ in 0..1000 {
+            slots.answered(StatusCode::OK, Instant::now(), true);
+        }
+        drop(busy);
+        assert_eq!(free(&slots), 16, "nor more than at first, if that was refused");
+    }
+
+    #[test]
     fn there_is_always_one() {
-        let slots = Slots::new(0);
+        let slots = Slots::new(Some(0));
         assert_eq!(free(&slots), 1);
         for _ in 0..5 {
             slots.answered(StatusCode::TOO_MANY_REQUESTS, Instant::now(), true);
@@ -179,7 +266,7 @@ mod tests {
 
     #[test]
     fn slow_answers_lower_the_number_by_one() {
-        let slots = Slots::new(4);
+        let slots = Slots::new(Some(4));
         let ago = |time: Duration| Instant::now().checked_sub(time).expect("a moment");
         slots.answered(StatusCode::OK, ago(Duration::from_millis(10)), true);
         for _ in 0..20 {
@@ -188,7 +275,7 @@ mod tests {
         // They were all sent before the number was lowered for the first time.
         assert_eq!(free(&slots), 3);
         // A large body that takes its time says nothing.
-        let slots = Slots::new(4);
+        let slots = Slots::new(Some(4));
         slots.answered(StatusCode::OK, ago(Duration::from_millis(10)), true);
         slots.answered(StatusCode::OK, ago(Duration::from_secs(30)), false);
         assert_eq!(free(&slots), 4);

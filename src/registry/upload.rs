@@ -259,7 +259,11 @@ impl Remote<ReadWrite> {
     /// Whether smaller requests than one of `refused` bytes can be made, and what to say if not.
     fn take_smaller(&self, refused: u64) -> (bool, &'static str) {
         match self.chunks() {
-            Chunks::Never => (false, "; this registry does not take a blob in several smaller requests"),
+            Chunks::Never => (
+                false,
+                "; this registry does not take a blob in several smaller requests, as far as is known; the policy's \
+                 `registries` can say otherwise (`chunks`)",
+            ),
             Chunks::Allowed { at_most } if self.lessons.take_smaller(refused, at_most) => (true, ""),
             Chunks::Allowed { .. } => (false, "; smaller requests were tried, or would be too many"),
         }

@@ -57,6 +57,7 @@ impl Workflow {
             ("summary", "true"),
             ("annotations", "true"),
             ("check-run", "false"),
+            ("create-repositories", "false"),
             ("allow-private-networks", "false"),
             ("github-token", TOKEN),
             ("debug", "false"),

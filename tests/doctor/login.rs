@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::auth::{Auth, Bearer};
+use crate::support::content::put_image;
 use crate::support::fault::Fault;
 use crate::support::registry::TestRegistry;
 use crate::{PASSWORD, Patient, USER};
@@ -96,7 +97,8 @@ fn the_targets_token_stays_with_the_target() {
     };
     assert!(sent(&target) > 0);
     let found = Patient::new().examined_with(&[&other.host(), "mirror/app"], &variables);
-    found.expect("credentials", "no", "none for");
+    let advice = format!("is for the target, {}, and goes nowhere else", target.host());
+    found.expect("credentials", "no", "none for").expect("credentials", "no", &advice);
     assert_eq!(sent(&other), 0);
 }
 
@@ -127,4 +129,68 @@ fn a_provider_is_named_with_its_place() {
         .ends_with(0);
     let found = Patient::new().examined_with(&[&host], &variables[..1]);
     found.expect("credentials", "failed", "MIRROR_PASSWORD").ends_with(1).lacks("login");
+}
+
+/// Whoever gives a credential for the target says where that is: none is left out in silence.
+#[test]
+fn a_credential_for_a_target_that_nobody_names_is_an_error() {
+    let registry = TestRegistry::start();
+    let host = registry.host();
+    let patient = Patient::new();
+    for (name, value) in
+        [("SYNCER_ACCESS_TOKEN", PASSWORD), ("SYNCER_TARGET_REPO_AUTH_KEY", "{\"type\":\"service_account\"}")]
+    {
+        let output = patient.command(&[&host]).env(name, value).output().expect("an output");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(name) && said.contains(&format!("--target-repo-prefix {host}/")), "{said}");
+    }
+    assert_eq!(registry.requests().len(), 0);
+}
+
+/// A front page that wants a password says nothing of repositories that are open to strangers.
+#[test]
+fn a_repository_for_everybody_behind_a_front_page_for_some() {
+    let registry = guarded(Auth::basic(USER, PASSWORD));
+    put_image(&registry.memory, "team/app", Some("1"), &[b"layer"]);
+    let open = TestRegistry::builder().memory(registry.memory.clone()).start();
+    open.on_request(|parts| {
+        let headers = [("www-authenticate", "Basic realm=\"r\"")];
+        (parts.uri.path() == "/v2/").then(|| Fault::status_with(401, "UNAUTHORIZED", &headers))
+    });
+    let found = Patient::new().examined(&[&open.host(), "team/app"]);
+    found
+        .expect("login", "no", "what follows is what strangers may do")
+        .expect("pull", "ok", "the tag `1` can be read")
+        .ends_with(0);
+    // Where they are not open, that is what does not work.
+    let found = Patient::new().examined(&[&registry.host(), "team/app"]);
+    found.expect("login", "no", "`docker login").expect("pull", "failed", "401 Unauthorized").ends_with(1);
+}
+
+/// A token service that is no address of the web is a problem, also of whoever has no credentials.
+#[test]
+fn a_token_service_that_nobody_can_ask_is_a_problem() {
+    let Auth::Bearer(bearer) = Auth::bearer(USER, PASSWORD) else { unreachable!() };
+    let registry = guarded(Auth::Bearer(Bearer { realm: Some("file:///".to_owned()), ..bearer }));
+    let host = registry.host();
+    let says = "names `file:///` as its token service";
+    Patient::new().examined(&[&host, "team/app"]).expect("pull", "failed", says).ends_with(1);
+    Patient::new().knows(&host, PASSWORD).examined(&[&host]).expect("login", "failed", says).ends_with(1);
+}
+
+/// A registry that lets strangers in on its front page is shown the credentials all the same.
+#[test]
+fn a_login_that_nobody_asks_for_is_tried() {
+    for (password, state) in [(PASSWORD, "ok"), ("wrong", "failed")] {
+        let registry = guarded(Auth::basic(USER, PASSWORD));
+        registry.on_request(|parts| {
+            let stranger = !parts.headers.contains_key("authorization");
+            let headers = [("www-authenticate", "basic realm=")];
+            (stranger && parts.uri.path() == "/v2/").then(|| Fault::status_with(200, "", &headers))
+        });
+        let host = registry.host();
+        let found = Patient::new().knows(&host, password).examined(&[&host]);
+        found.expect("api", "ok", "strangers are let in, and others may log in").expect("login", state, "");
+    }
 }

@@ -86,11 +86,17 @@ fn a_page_to_log_in_at_is_not_followed() {
 
 #[test]
 fn a_registry_that_is_down_or_shut_is_said() {
-    for (status, says) in [(503, "503 Service Unavailable"), (403, "403 Forbidden"), (429, "429 Too Many")] {
+    for (status, says, advice) in [
+        (503, "503 Service Unavailable", "try again in a minute"),
+        (500, "500 Internal Server Error", "look at its log"),
+        (403, "403 Forbidden", "refuses whoever asks"),
+        (429, "429 Too Many", "wait a while"),
+    ] {
         let server = TestRegistry::start();
         server.on_request(move |_| Some(Fault::status(status, "")));
         let began = std::time::Instant::now();
-        Patient::new().examined(&[&server.host()]).expect("api", "failed", says).ends_with(1);
+        let found = Patient::new().examined(&[&server.host()]);
+        found.expect("api", "failed", says).expect("api", "failed", advice).ends_with(1);
         assert!(began.elapsed().as_secs() < 30, "nothing is tried again");
     }
 }
@@ -181,4 +187,51 @@ fn a_sync_that_cannot_get_through_points_here() {
     let hint = format!("`image-syncer doctor {host} team/app` tells more");
     assert_eq!(told.matches("image-syncer doctor").count(), 1, "{told}");
     assert!(told.contains(&hint), "{told}");
+}
+
+/// A loopback address is spoken to in plain HTTP, which who speaks TLS there does not understand.
+#[test]
+fn tls_at_a_loopback_address_is_told_how_to_be_reached() {
+    let registry = TestRegistry::start();
+    let front = TlsFront::of(registry.address, Certificate::Good);
+    let host = front.address.to_string();
+    let advice = format!("--endpoint {host}=https://{host}");
+    let patient = Patient::new();
+    patient.examined(&[&host]).expect("api", "failed", &advice).ends_with(1);
+    let list = format!("images:\n  - source: {host}/team/app:1\n");
+    std::fs::write(patient.home().join("external-images.yaml"), list).expect("a list");
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_image-syncer"));
+    let program = program.env_clear().env("HOME", patient.home()).current_dir(patient.home());
+    let output = program.args(["plan", "-r", "oci:images/", "--format", "json"]).output().expect("an output");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains(&advice), "{told}");
+    // A server that says so itself.
+    let polite = TestRegistry::start();
+    let words = "Client sent an HTTP request to an HTTPS server.\n";
+    polite.on_request(move |_| Some(Fault::body(400, "text/plain", words)));
+    let advice = format!("--endpoint {0}=https://{0}", polite.host());
+    patient.examined(&[&polite.host()]).expect("api", "failed", &advice).ends_with(1);
+}
+
+/// When the time is over, what was found until then is told, and what was not finished.
+#[test]
+fn what_was_found_is_told_when_the_time_is_over() {
+    let registry = TestRegistry::start();
+    put_image(&registry.memory, "team/app", Some("1"), &[b"layer"]);
+    registry.on_request(|parts| parts.uri.path().contains("/manifests/").then_some(Fault::Stall));
+    let found = Patient::new().examined(&[&registry.host(), "team/app", "--timeout", "2s"]);
+    found
+        .expect("api", "ok", "200 OK")
+        .expect("tags", "ok", "tags are listed")
+        .expect("pull", "unknown", "not finished")
+        .expect("push", "unknown", "not finished")
+        .expect("referrers", "unknown", "not finished")
+        .ends_with(1)
+        .lacks("login");
+    assert_eq!(found.document["interrupted"], "time-limit");
+    assert!(found.text.contains("--timeout gives it more time. Exit code 1."), "{}", found.text);
+    let schema = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/doctor.schema.json"));
+    let schema = serde_json::from_str(&schema.expect("a schema")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    assert!(validator.is_valid(&found.document), "{:#}", found.document);
 }

@@ -110,12 +110,35 @@ fn what_a_registry_lacks_is_said() {
     let found = Patient::new().examined(&[&registry.host(), "team/app", "--write"]);
     found
         .expect("tags", "no", "404 Not Found")
-        .expect("referrers", "no", "fallback tag")
+        .expect("referrers", "unknown", "without a repository that is there")
         .expect("push", "ok", "it cannot be cancelled (405 Method Not Allowed)")
         .expect("chunks", "no", "201 Created")
         .expect("mount", "unknown", "no blob")
         .expect("delete", "no", "405 Method Not Allowed")
         .ends_with(0);
+}
+
+/// A 404 may be for want of a repository or of the API: without a repository nobody can tell.
+#[test]
+fn referrers_of_a_repository_that_is_not_there_are_not_known() {
+    for registry in [TestRegistry::start(), TestRegistry::builder().without_referrers_api().start()] {
+        registry.on_request(|parts| {
+            parts
+                .uri
+                .path()
+                .contains("/referrers/")
+                .then(|| Fault::body(404, "text/plain", "404 page not found"))
+        });
+        let found = Patient::new().examined(&[&format!("{}/team/none", registry.host())]);
+        found.expect("referrers", "unknown", "cannot be told").expect(
+            "referrers",
+            "unknown",
+            "push one there",
+        );
+        put_image(&registry.memory, "team/some", Some("1"), &[b"layer"]);
+        let found = Patient::new().examined(&[&format!("{}/team/some", registry.host())]);
+        found.expect("referrers", "no", "no API");
+    }
 }
 
 /// A repository that a push does not create: the finding has the command.
@@ -153,6 +176,7 @@ fn what_cannot_be_meant_is_said() {
         (vec!["127.0.0.1:1/a", "b"], "names a repository already"),
         (vec!["no registry"], "no registry"),
         (vec!["127.0.0.1:1", "Team/App"], "Team/App"),
+        (vec!["127.0.0.1:1/team/app:1"], "name it without tag and digest"),
         (vec![], "REGISTRY"),
     ] {
         let output = patient.command(&arguments).output().expect("an output");

@@ -142,7 +142,7 @@ fn an_error_whose_body_never_ends() {
 #[test]
 fn a_head_without_a_digest_does_not_halt_a_run_of_one_request_at_a_time() {
     let mut ambush = Ambush::new();
-    ambush.story.settings.concurrency = 1;
+    ambush.story.settings.concurrency = Some(1);
     ambush.heals();
     let bare = |parts: &http::request::Parts| {
         (parts.method == Method::HEAD).then_some(Fault::Without("docker-content-digest"))
@@ -158,7 +158,7 @@ fn a_head_without_a_digest_does_not_halt_a_run_of_one_request_at_a_time() {
 #[test]
 fn a_head_that_is_not_allowed_is_replaced_by_a_get() {
     let mut ambush = Ambush::new();
-    ambush.story.settings.concurrency = 1;
+    ambush.story.settings.concurrency = Some(1);
     let ambush = ambush.at_target(each(Method::HEAD, "/manifests/", || Fault::status(405, "UNSUPPORTED")));
     ambush.heals();
     let gets = |logged: &Logged| logged.method == Method::GET && logged.path.ends_with("/manifests/1");

@@ -111,7 +111,7 @@ fn a_manifest_that_announces_more_than_any_memory_has() {
 fn a_web_page_in_the_place_of_a_manifest() {
     let page = || Fault::body(200, "text/html", "<html><title>Sign in\u{1b}[2J</title>");
     let ambush = Ambush::new().at_source(each(Method::GET, "/manifests/1", page));
-    ambush.fails("blocked", &["evil/app@sha256:", "the manifest cannot be read"]);
+    ambush.fails("blocked", &["evil/app:1", "200 OK with a web page, as a page to log in at"]);
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn a_registry_that_never_answers_is_given_up() {
 #[test]
 fn one_registry_and_one_request_at_a_time() {
     let mut story = Scenario::new();
-    story.settings.concurrency = 1;
+    story.settings.concurrency = Some(1);
     for number in 0..5 {
         let name = format!("evil/app{number}");
         put_image(&story.target.memory, &name, Some("1"), &[name.as_bytes(), b"shared"]);
@@ -248,7 +248,7 @@ fn one_registry_and_one_request_at_a_time() {
 fn one_registry_without_mounts_and_one_request_at_a_time() {
     let target = TestRegistry::builder().without_mount().without_referrers_api().start();
     let mut story = Scenario::between(TestRegistry::start(), target);
-    story.settings.concurrency = 1;
+    story.settings.concurrency = Some(1);
     for number in 0..5 {
         let name = format!("evil/app{number}");
         put_image(&story.target.memory, &name, Some("1"), &[name.as_bytes(), b"shared"]);

@@ -51,8 +51,59 @@ fn a_variable_that_is_not_there_is_named() {
     let world = World::new().registry("quay.io", basic("robot", "x"));
     let auth = "quay.io: {provider: basic, username: robot, passwordVariable: QUAY_PASSWORD}";
     let (world, told) = mirror(world, "quay.io", auth);
-    told.expect(1).says("the variable QUAY_PASSWORD is not set, or empty (as `auth` (auth:2:1) asks for)");
-    assert_eq!(world.seen("quay.io").len(), 0);
+    let text = &told.expect(2).text;
+    let says =
+        "the variable QUAY_PASSWORD is not set, or empty, and `auth` (auth:2:1) logs in at quay.io with it";
+    assert!(text.contains(says), "{text}");
+    assert_eq!((world.seen("quay.io").len(), world.seen(TARGET).len()), (0, 0), "before anything is done");
+}
+
+/// A target that cannot be looked at for want of a password is no remark of a plan.
+#[test]
+fn a_plan_wants_the_targets_password_too() {
+    let world = World::new().registry(TARGET, basic("robot", "x")).registry("quay.io", basic("robot", "x"));
+    world.file("external-images.yaml", "images:\n  - source: quay.io/team/app:1\n");
+    let mut command = world.program();
+    command.env("SYNCER_AUTH", crate::TARGET_AUTH);
+    let output = command.args(["--dry-run", "-r", &format!("{TARGET}/mirror/")]).output().expect("an output");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("the variable TARGET_PASSWORD is not set") && said.contains(TARGET), "{said}");
+    assert_eq!((world.seen("quay.io").len(), world.seen(TARGET).len()), (0, 0));
+    // What is named for a registry of no image is not missed.
+    let auth = "elsewhere.example.com: {provider: basic, username: robot, passwordVariable: NOBODYS}";
+    let (world, registry) = target(World::new().registry("quay.io", basic("robot", "x")));
+    let told = world.variable("QUAY_PASSWORD", "x").sync(
+        &["quay.io"],
+        TARGET,
+        &format!(
+            "{}quay.io: {{provider: basic, username: robot, passwordVariable: QUAY_PASSWORD}}\n{auth}",
+            crate::TARGET_AUTH
+        ),
+    );
+    told.expect(0);
+    assert_eq!(registry.tags().len(), 1);
+}
+
+/// What is overridden still has to be something that could be read, as with every other option.
+#[test]
+fn a_variable_that_is_overridden_is_read_all_the_same() {
+    let world = World::new();
+    world.file("external-images.yaml", "images:\n  - source: quay.io/team/app:1\n");
+    let run = |arguments: &[&str]| {
+        let mut command = world.program();
+        command
+            .env("SYNCER_AUTH", "quay.io: [nothing]")
+            .args(["-r", "r.example.com/mirror/"])
+            .args(arguments);
+        let output = command.output().expect("an output");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for arguments in [&["--auth", "quay.io: anonymous"][..], &[]] {
+        let (code, said) = run(arguments);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("error: SYNCER_AUTH cannot be used"), "{said}");
+    }
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_dry_run_sends_only_get_and_head() {
 #[test]
 fn requests_at_a_time_are_bounded() {
     let mut story = Scenario::new();
-    story.settings.concurrency = 3;
+    story.settings.concurrency = Some(3);
     for number in 0..12 {
         let name = format!("team/app{number}");
         let layers: Vec<Vec<u8>> = (0..6).map(|layer| format!("{name} {layer}").into_bytes()).collect();

@@ -116,7 +116,7 @@ fn the_tag_is_written_last() {
 #[test]
 fn an_interrupted_run_leaves_no_tag_and_the_next_one_goes_on() {
     let mut story = Scenario::new().lists("team/app:1");
-    story.settings.concurrency = 1;
+    story.settings.concurrency = Some(1);
     let image = signed_image(&story.source.memory);
     let (sender, stop) = tokio::sync::oneshot::channel();
     let (sender, puts) = (Mutex::new(Some(sender)), AtomicUsize::new(0));

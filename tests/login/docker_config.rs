@@ -66,7 +66,7 @@ fn no_key_is_nobody() {
 fn two_images() -> Scenario {
     let target = TestRegistry::builder().auth(bearer()).start();
     let mut story = Scenario::between(TestRegistry::start(), target);
-    story.settings.concurrency = 1;
+    story.settings.concurrency = Some(1);
     for name in ["team-a/app", "team-b/app"] {
         put_image(&story.source.memory, name, Some("1"), &[b"shared"]);
         story = story.lists(&format!("{name}:1"));

@@ -8,6 +8,7 @@ mod docker_config;
 mod helpers;
 mod refused;
 mod secrets;
+mod strangers;
 mod tokens;
 
 use image_syncer::registry::{Credentials, Helpers};

@@ -74,7 +74,7 @@ fn a_plan_asks_for_the_same() {
 fn a_mount_has_both_scopes_in_one_token() {
     let mut story = guarded(bearer).signatures(Signatures::Skip);
     // One request at a time: the second image finds the first one's blobs.
-    story.settings.concurrency = 1;
+    story.settings.concurrency = Some(1);
     for name in ["team/a", "team/b"] {
         put_image(&story.source.memory, name, Some("1"), &[b"shared"]);
         story = story.lists(&format!("{name}:1"));
@@ -121,7 +121,7 @@ fn a_token_is_asked_for_once() {
 fn a_token_that_expires_in_the_middle_is_refreshed() {
     let mut story = known(one_image(guarded(|| short_lived(2))));
     // Else others could use a fresh token up before it is used by who asked for it.
-    story.settings.concurrency = 1;
+    story.settings.concurrency = Some(1);
     story.sync().expect(&["copied"]);
     for registry in [&story.source, &story.target] {
         let requests = registry.served().len();

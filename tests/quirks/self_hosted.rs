@@ -216,3 +216,92 @@ fn a_policy_can_leave_mounts_alone() {
     assert!(mirror.target.writes().iter().all(|request| !request.query.contains("mount=")));
     assert_eq!(mirror.target.tags().len(), 2);
 }
+
+/// What a refusal of a push at a registry of some kind says of what to do.
+#[track_caller]
+fn refused(
+    kind: &str,
+    method: &Method,
+    part: &'static str,
+    answer: impl Fn() -> Fault + Send + Sync + 'static,
+) -> String {
+    let mirror = Mirror::new().target_is(kind).lists("team/app:1");
+    put_image(&mirror.source.memory, "team/app", Some("1"), &[b"layer"]);
+    let method = method.clone();
+    mirror.target.on_request(move |parts| is(parts, &method, part).then(&answer));
+    let told = mirror.sync();
+    told.expect(&["failed"], 1);
+    assert_eq!(mirror.mirrored("team/app", "1"), None);
+    told.cause(0)
+}
+
+fn error(status: u16, code: &str, message: &str) -> Fault {
+    let body = json!({ "errors": [{ "code": code, "message": message }] });
+    Fault::body(status, "application/json", body.to_string())
+}
+
+/// Refusals that are not about what they seem to be about.
+#[test]
+fn refusals_say_what_to_do() {
+    let missing = || error(404, "NOT_FOUND", "project mirror not found");
+    let cause = refused("harbor", &Method::POST, "/blobs/uploads/", missing);
+    assert!(cause.contains("create the project `mirror` there first"), "{cause}");
+    let cause = refused("generic", &Method::POST, "/blobs/uploads/", missing);
+    assert!(cause.contains("or the project that it belongs to, does not exist"), "{cause}");
+
+    let single = || error(400, "MANIFEST_INVALID", "manifest invalid");
+    let cause = refused("nexus", &Method::PUT, "/manifests/1", single);
+    assert!(
+        cause.contains("may not know its media type, application/vnd.oci.image.manifest.v1+json"),
+        "{cause}"
+    );
+    assert!(!cause.contains("all its children"), "{cause}");
+
+    let full = || {
+        error(403, "DENIED", "adding 3.1 MiB of storage would exceed the configured upper limit of 10 MiB")
+    };
+    let cause = refused("harbor", &Method::PUT, "/blobs/uploads/", full);
+    assert!(cause.contains("have the quota raised") && !cause.contains("lacks the right"), "{cause}");
+    let cause = refused("generic", &Method::PUT, "/manifests/1", || error(403, "DENIED", "quota exceeded"));
+    assert!(cause.contains("have the quota raised"), "{cause}");
+}
+
+/// A proxy's page to log in at is no image, whatever its status.
+#[test]
+fn a_web_page_is_no_answer() {
+    for method in [Method::HEAD, Method::GET] {
+        let mirror = Mirror::new().lists("team/app:1");
+        put_image(&mirror.source.memory, "team/app", Some("1"), &[b"layer"]);
+        mirror.source.on_request(move |parts| {
+            let page = || Fault::body(200, "text/html; charset=utf-8", "<html>log in</html>");
+            is(parts, &method, "/manifests/").then(page)
+        });
+        let told = mirror.run("plan", &[]);
+        told.expect(&["blocked"], 1);
+        assert!(
+            told.cause(0).contains("200 OK with a web page, as a page to log in at"),
+            "{}",
+            told.cause(0)
+        );
+    }
+    let page = || Fault::body(200, "text/html", "<html>log in</html>");
+    let cause = refused("generic", &Method::POST, "/blobs/uploads/", page);
+    assert!(cause.contains("200 OK with a web page"), "{cause}");
+}
+
+/// A token service that is no address of the web is not asked.
+#[test]
+fn a_token_service_that_nobody_can_ask_is_named() {
+    let mirror = Mirror::new().lists("team/app:1");
+    mirror.source.on_request(|_| {
+        let challenge = "Bearer realm=\"file:///etc/passwd\",service=\"r\"";
+        Some(Fault::status_with(401, "UNAUTHORIZED", &[("www-authenticate", challenge)]))
+    });
+    let told = mirror.run("plan", &[]);
+    told.expect(&["blocked"], 1);
+    let cause = told.cause(0);
+    assert!(
+        cause.contains("names `file:///etc/passwd` as its token service, which is no http or https address"),
+        "{cause}"
+    );
+}

@@ -66,6 +66,27 @@ fn a_part_that_is_said_not_to_be_there_is_told() {
     large.fails(&["has no bytes from 1048576 on, and the manifest says that there are 4194304"]);
 }
 
+/// What was read in vain, and is read once more by whoever needs it next, is counted.
+#[test]
+fn what_is_read_again_from_the_start_is_counted() {
+    let other_bytes = || Fault::With("content-range", "bytes 7-8/9".to_owned());
+    let faults: [fn() -> Fault; 2] = [|| Fault::status(416, "SIZE_INVALID"), other_bytes];
+    for fault in faults {
+        let mut large = Large::of(4 * MIB).source_does(move |time, _| match time {
+            0 => Some(Fault::CutAfter(MIB)),
+            1 => Some(fault()),
+            _ => None,
+        });
+        large.story = large.story.entry("source: SOURCE/team/app:1\n    tag: again");
+        let told = large.story.sync();
+        // Who comes first fails: one of the two images, or what is sent ahead of them.
+        assert!(told.words().contains(&"copied"), "{}", told.text());
+        large.story.assert_whole(crate::NAME, &large.image.digest);
+        assert_eq!(large.ranges(), [String::new(), format!("bytes={MIB}-"), String::new()]);
+        assert_eq!(total(&told, "bytes_downloaded_again"), MIB as u64);
+    }
+}
+
 /// The parts are right for themselves, and wrong together.
 #[test]
 fn a_part_with_other_bytes_is_found_by_the_digest_of_the_whole() {

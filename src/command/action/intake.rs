@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 use super::review::Review;
 use super::{Situation, is_in_workspace, log, of_the_workspace};
 use crate::cli::{ActionOptions, ConnectionOptions, RunOptions};
-use crate::command::login::{CREDENTIAL_FILES, secrets};
+use crate::command::login::{self, CREDENTIAL_FILES, secrets};
 use crate::command::options::{assemble, job, prefix_sources, signatures};
 use crate::command::sync::Job;
 use crate::command::{Surroundings, UsageError};
@@ -92,6 +92,10 @@ pub(super) async fn read(
         return Reader { options, surroundings, situation, review, api }.read().await;
     }
     let mut job = job(&options.run, situation.mode, surroundings)?;
+    // A fork's pull request has no secrets, and is planned without them.
+    if situation.review.is_none() {
+        login::check(&job)?;
+    }
     equip(&mut job.settings.login, options);
     Ok(Intake::Job(Box::new(Work { job, changes: None, remarks: Vec::new() })))
 }

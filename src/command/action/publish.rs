@@ -149,13 +149,13 @@ impl Publisher<'_> {
             Refusal::Usage(UsageError::Lists(faults)) => {
                 ("The run cannot begin", faults.as_slice().to_vec(), USAGE)
             }
-            Refusal::Usage(UsageError::Auth(faults)) => {
+            Refusal::Usage(UsageError::Auth(title, faults)) => {
                 // Its lines are those of an input, and of no file that could be annotated.
                 let told = faults
                     .as_slice()
                     .iter()
                     .map(|fault| Fault { location: None, message: fault.to_string() });
-                ("The input auth cannot be used", told.collect(), USAGE)
+                (*title, told.collect(), USAGE)
             }
             Refusal::Usage(UsageError::Option(message)) => {
                 ("The run cannot begin", vec![Fault { location: None, message: message.clone() }], USAGE)

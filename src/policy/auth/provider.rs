@@ -201,7 +201,7 @@ impl Reader<'_> {
     }
 
     fn either(&mut self, one: &str, other: &str) -> Reported {
-        let message = format!("it has either `{one}` or `{other}`");
+        let message = format!("it has either `{one}` or `{other}`; write one of them");
         self.diagnostics.fault(self.node.place, message)
     }
 }

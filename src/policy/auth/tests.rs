@@ -108,8 +108,8 @@ fn all_faults_come_together() {
              `github`, `gcp`, `aws`, `azure`",
             "auth:5:7: the key `provider` is missing; it is one of `docker`, `anonymous`, `basic`, `dockerhub`, \
              `github`, `gcp`, `aws`, `azure`",
-            "auth:6:7: it has either `passwordVariable` or `passwordStdin`",
-            "auth:7:7: it has either `username` or `usernameVariable`",
+            "auth:6:7: it has either `passwordVariable` or `passwordStdin`; write one of them",
+            "auth:7:7: it has either `username` or `usernameVariable`; write one of them",
             "auth:10:1: `e.io/**` is here twice, first on line 9; keep one",
         ],
     );

@@ -31,6 +31,8 @@ pub struct Subject {
     pub repository: Option<Repository>,
     /// Who we are there, and how that was given, before what the docker configuration says.
     pub given: Option<(Credential, Origin)>,
+    /// The registry that a credential was given for, where that is another one: it is not used.
+    pub given_elsewhere: Option<Registry>,
     /// Whether it is the target's registry: some credentials are offered to that alone.
     pub is_target: bool,
     /// Whether uploads may be begun.
@@ -153,45 +155,65 @@ impl State {
 }
 
 impl Registries {
-    /// Examines a registry. It never fails: what does is a finding.
-    pub async fn examine(&self, subject: &Subject) -> Examination {
+    /// Examines a registry, until it is done or `stop` ends it. It never fails: what does is a finding, and so is what was
+    /// not finished.
+    pub async fn examine<S>(
+        &self,
+        subject: &Subject,
+        stop: impl Future<Output = S>,
+    ) -> (Examination, Option<S>) {
         let base = self.base(&subject.registry);
         let host = base_registry(&base).unwrap_or_else(|| subject.registry.clone());
         let mut findings = Findings::default();
-        let credential = find_credential(&mut findings, self, subject, &host).await;
-        let known = credential.clone().flatten();
-        let remote: Remote<ReadOnly> =
-            self.remote(&subject.registry, "pull", (Side::Source, None, known.clone()), true);
-        let examiner = Examiner { subject, host: &host, remote: &remote, credential: known.clone() };
-        if let Some(front) = examiner.reach(&mut findings).await
-            // Nothing is tried anonymously that was to be done with credentials.
-            && credential.is_some()
-            && examiner.log_in(&mut findings, &front).await
-        {
-            let manifest = examiner.rights(&mut findings, &front).await;
-            examiner.api(&mut findings, manifest.as_ref()).await;
-            if subject.write
-                && let Some(repository) = &subject.repository
-            {
-                let target: Remote<ReadWrite> =
-                    self.remote(&subject.registry, "pull,push", (Side::Target, None, known), true);
-                trial::Trial { remote: &target, repository, manifest: manifest.as_ref() }
-                    .run(&mut findings)
-                    .await;
-            }
-            examiner.ask_for_limits(&mut findings).await;
+        let mut profile = Profile::of(&host).with(&self.stated_of(&subject.registry));
+        let stopped = tokio::select! {
+            () = self.look(subject, &host, &mut findings, &mut profile) => None,
+            why = stop => Some(why),
+        };
+        if stopped.is_some() {
+            findings.note_unfinished(subject);
         }
-        let profile = remote.client.knowledge.profile();
         let mut checks = findings.checks;
         checks.sort_by_key(|check| ORDER.iter().position(|known| *known == (check.area, check.name)));
-        Examination {
+        let examination = Examination {
             registry: subject.registry.clone(),
             repository: subject.repository.clone(),
             address: address(&base),
             checks,
             limits: findings.limits,
             profile,
+        };
+        (examination, stopped)
+    }
+
+    /// Looks at everything, as far as one thing leads to the next.
+    async fn look(&self, subject: &Subject, host: &Registry, findings: &mut Findings, profile: &mut Profile) {
+        let credential = find_credential(findings, self, subject, host).await;
+        let known = credential.clone().flatten();
+        let remote: Remote<ReadOnly> =
+            self.remote(&subject.registry, "pull", (Side::Source, None, known.clone()), true);
+        let examiner = Examiner { subject, host, remote: &remote, credential: known.clone() };
+        let front = examiner.reach(findings).await;
+        *profile = remote.client.knowledge.profile();
+        // Nothing is tried anonymously that was to be done with credentials.
+        let Some(front) = front.filter(|_| credential.is_some()) else { return };
+        if !examiner.log_in(findings, &front).await {
+            return;
         }
+        let seen = examiner.rights(findings, &front).await;
+        examiner.api(findings, &seen).await;
+        *profile = remote.client.knowledge.profile();
+        if subject.write
+            && let Some(repository) = &subject.repository
+        {
+            let target: Remote<ReadWrite> =
+                self.remote(&subject.registry, "pull,push", (Side::Target, None, known), true);
+            trial::Trial { remote: &target, repository, manifest: seen.manifest.as_ref() }
+                .run(findings)
+                .await;
+        }
+        examiner.ask_for_limits(findings).await;
+        *profile = remote.client.knowledge.profile();
     }
 }
 
@@ -200,6 +222,8 @@ impl Registries {
 struct Findings {
     checks: Vec<Check>,
     limits: Vec<Limit>,
+    /// Whether there is no login to be looked at.
+    needs_no_login: bool,
 }
 
 impl Findings {
@@ -219,9 +243,33 @@ impl Findings {
         self.checks.push(Check { area, name, state, message: message.into(), advice });
     }
 
+    /// Names what there was no time for. Not all is looked at everywhere: an address needs no name, and a registry for
+    /// everybody no login; of these none is missed where something later was looked at.
+    fn note_unfinished(&mut self, subject: &Subject) {
+        let looked_at = |checks: &[Check], known: &(Area, &str)| {
+            checks.iter().any(|check| (check.area, check.name) == *known)
+        };
+        let last = ORDER.iter().rposition(|known| known.1 != "credentials" && looked_at(&self.checks, known));
+        for (place, known) in ORDER.iter().enumerate() {
+            let (area, name) = *known;
+            let is_due = subject.repository.is_some() || matches!(area, Area::Connection | Area::Login);
+            let is_optional = matches!(name, "name" | "connection" | "tls" | "login");
+            let is_past = (is_optional && last.is_some_and(|last| place < last))
+                || (name == "login" && self.needs_no_login);
+            if is_due && !is_past && !looked_at(&self.checks, known) {
+                self.add(area, name, State::Unknown, "not finished when the examination ended");
+            }
+        }
+    }
+
+    /// Drops what was said before of something that is looked at better now.
+    fn forget(&mut self, area: Area, name: &str) {
+        self.checks.retain(|known| (known.area, known.name) != (area, name));
+    }
+
     /// Says something better of what was looked at before.
     fn replace(&mut self, check: Check) {
-        self.checks.retain(|known| (known.area, known.name) != (check.area, check.name));
+        self.forget(check.area, check.name);
         self.checks.push(check);
     }
 }
@@ -239,6 +287,8 @@ struct Examiner<'a> {
 struct Front {
     /// Whether it wants to know who asks.
     wants_login: bool,
+    /// Whether it lets strangers in, and says how others log in.
+    takes_login: bool,
     /// Whether it gives tokens for that.
     has_tokens: bool,
 }
@@ -278,7 +328,14 @@ async fn find_credential(
         }
         Ok(None) => {
             let message = format!("none for {host}: requests are anonymous");
-            findings.add(Area::Login, NAME, State::No, message);
+            match &subject.given_elsewhere {
+                None => findings.add(Area::Login, NAME, State::No, message),
+                Some(other) => {
+                    let advice =
+                        format!("the one that is given is for the target, {other}, and goes nowhere else");
+                    findings.advise(Area::Login, NAME, State::No, message, advice);
+                }
+            }
             Some(None)
         }
         Err(error) => {

@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::super::answer::Answer;
+use super::super::plain;
 use super::{Area, Examiner, Findings, Front, State, said};
 use crate::store::StoreError;
 
@@ -79,7 +80,8 @@ impl Examiner<'_> {
                     findings.add(AREA, "tls", State::No, "plain HTTP, without encryption");
                 }
                 findings.limits.extend(super::limits::read(&answer.headers));
-                judge(findings, &answer)
+                let plain = plain::advice(&answer.url).filter(|_| answer.status == StatusCode::BAD_REQUEST);
+                judge(findings, &answer, plain)
             }
             Err(error) => {
                 explain(findings, &error, encrypted);
@@ -117,7 +119,15 @@ fn explain(findings: &mut Findings, error: &StoreError, encrypted: bool) {
         if encrypted && text.contains("ertificate") {
             findings.add(AREA, "tls", State::Failed, text);
         } else {
-            findings.add(AREA, "api", State::Failed, text);
+            let advice = refused_with(&text).map_or(
+                "something is in between that ends connections, or what is there is no registry",
+                advice_on,
+            );
+            // What is known of it stands in the text already.
+            match text.split_once("; ") {
+                Some((text, advice)) => findings.advise(AREA, "api", State::Failed, text, advice),
+                None => findings.advise(AREA, "api", State::Failed, text, advice),
+            }
         }
         return;
     };
@@ -126,7 +136,7 @@ fn explain(findings: &mut Findings, error: &StoreError, encrypted: bool) {
 }
 
 /// Whether what answers is a registry.
-fn judge(findings: &mut Findings, answer: &Answer) -> Option<Front> {
+fn judge(findings: &mut Findings, answer: &Answer, plain: Option<String>) -> Option<Front> {
     const NAME: &str = "api";
     let status = answer.status;
     let page = answer.header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
@@ -143,15 +153,18 @@ fn judge(findings: &mut Findings, answer: &Answer) -> Option<Front> {
     }
     match status {
         StatusCode::OK if !page => {
-            findings.add(AREA, NAME, State::Ok, format!("{what}: it asks nobody for a login"));
-            Some(Front { wants_login: false, has_tokens: false })
+            let (has_tokens, has_basic) = ways_in(answer);
+            let takes_login = has_tokens || has_basic;
+            let how = if takes_login {
+                "strangers are let in, and others may log in"
+            } else {
+                "it asks nobody for a login"
+            };
+            findings.add(AREA, NAME, State::Ok, format!("{what}: {how}"));
+            Some(Front { wants_login: false, takes_login, has_tokens })
         }
         StatusCode::UNAUTHORIZED => {
-            let challenges: Vec<&str> =
-                answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|it| it.to_str().ok()).collect();
-            let says =
-                |scheme: &str| challenges.iter().any(|text| text.to_ascii_lowercase().starts_with(scheme));
-            let (has_tokens, has_basic) = (says("bearer"), says("basic"));
+            let (has_tokens, has_basic) = ways_in(answer);
             let way = match (has_tokens, has_basic) {
                 (true, _) => "with a token of its token service",
                 (false, true) => "with user and password",
@@ -163,7 +176,7 @@ fn judge(findings: &mut Findings, answer: &Answer) -> Option<Front> {
                 }
             };
             findings.add(AREA, NAME, State::Ok, format!("{what}: it wants a login, {way}"));
-            Some(Front { wants_login: true, has_tokens })
+            Some(Front { wants_login: true, takes_login: true, has_tokens })
         }
         StatusCode::OK | StatusCode::NOT_FOUND => {
             let page = if page { ", and with a web page" } else { "" };
@@ -173,10 +186,41 @@ fn judge(findings: &mut Findings, answer: &Answer) -> Option<Front> {
             None
         }
         _ => {
-            let advice = "the registry, or a proxy in front of it, refuses whoever asks from here";
+            let advice = plain.unwrap_or_else(|| advice_on(status).to_owned());
             findings.advise(AREA, NAME, State::Failed, what, advice);
             None
         }
+    }
+}
+
+/// Whether an answer says that a token, and that a user and a password, are a way in.
+fn ways_in(answer: &Answer) -> (bool, bool) {
+    let challenges = || answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|it| it.to_str().ok());
+    let says = |scheme: &str| challenges().any(|text| text.to_ascii_lowercase().starts_with(scheme));
+    (says("bearer"), says("basic"))
+}
+
+/// The status that an error tells of, which is all that is left of an answer that may be another one later.
+fn refused_with(text: &str) -> Option<StatusCode> {
+    let (_, rest) = text.split_once(" answered ")?;
+    rest.get(..3)?.parse().ok()
+}
+
+/// What to do about a registry whose front page is refused.
+fn advice_on(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        429 => {
+            "too much is asked of it from here: wait a while, have others that share this address ask less, or ask its \
+             operator for a higher limit"
+        }
+        502..=504 => {
+            "a proxy answers, or the registry while it starts or is overloaded: try again in a minute, then look at \
+             whether the registry runs and at the proxy's log"
+        }
+        500.. => {
+            "something is wrong in the registry, or in a proxy in front of it: look at its log, or tell its operator"
+        }
+        _ => "the registry, or a proxy in front of it, refuses whoever asks from here",
     }
 }
 

@@ -16,6 +16,15 @@ const TAGS: &str = "10";
 /// No list of so few tags is longer.
 const TAGS_BYTES: usize = 64 * 1024;
 
+/// What was seen of the repository.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Some manifest.
+    pub(super) manifest: Option<Digest>,
+    /// Whether it is known to be there.
+    pub(super) exists: bool,
+}
+
 /// What the list of tags said.
 enum Listed {
     /// Some tag, if there is any.
@@ -30,20 +39,38 @@ impl Examiner<'_> {
     /// Logs in with what was found, without asking for a right. False if that failed.
     pub(super) async fn log_in(&self, findings: &mut Findings, front: &Front) -> bool {
         const NAME: &str = "login";
-        if !front.wants_login {
+        if !front.wants_login && (!front.takes_login || self.credential.is_none()) {
+            findings.needs_no_login = true;
             return true;
         }
         if self.credential.is_none() {
             if front.has_tokens {
+                findings.needs_no_login = true;
                 return true;
             }
-            let advice = format!("`docker login {}`, or a credential helper for it", self.subject.registry);
             let message = "it wants user and password, and there are none";
+            let advice = format!("`docker login {}`, or a credential helper for it", self.subject.registry);
+            if self.subject.repository.is_some() {
+                // Its repositories may be open to strangers all the same.
+                let message = format!("{message}: what follows is what strangers may do");
+                findings.advise(Area::Login, NAME, State::No, message, advice);
+                return true;
+            }
+            let advice = format!("{advice}; or name a repository that is open to strangers");
             findings.advise(Area::Login, NAME, State::Failed, message, advice);
             return false;
         }
         let call = self.call(Method::GET, "", "log in to");
-        let refused = match self.remote.client.send(&call).await {
+        let client = &self.remote.client;
+        if !front.wants_login {
+            // Nobody asks for the login, so that it would not be tried.
+            let shown = client.opens_with_login(&call, &http::HeaderMap::new()).await;
+            if let Err(error) = shown {
+                findings.add(Area::Login, NAME, State::Failed, said(&error));
+                return false;
+            }
+        }
+        let refused = match client.send(&call).await {
             Ok(answer) if matches!(answer.status.as_u16(), 401 | 403) => said(&answer.into_error().await),
             Ok(_) => {
                 findings.add(Area::Login, NAME, State::Ok, "the credentials are accepted");
@@ -56,9 +83,11 @@ impl Examiner<'_> {
     }
 
     /// What may be done in the repository, and what is there.
-    pub(super) async fn rights(&self, findings: &mut Findings, front: &Front) -> Option<Digest> {
-        let Some(repository) = &self.subject.repository else { return None };
+    pub(super) async fn rights(&self, findings: &mut Findings, front: &Front) -> Seen {
+        let Some(repository) = &self.subject.repository else { return Seen::default() };
         let listed = self.tags(findings, repository).await;
+        // Some registries list no tags of a repository that is not there.
+        let has_tags = matches!(listed, Listed::Tags(Some(_)));
         let manifest = self.pull(findings, repository, listed).await;
         let granted = self.granted(repository, "pull,push", front).await;
         let state = |granted: &Granted| match granted {
@@ -83,7 +112,7 @@ impl Examiner<'_> {
             Granted::Untold => (State::Unknown, "only a try tells (--write)"),
         };
         findings.add(Area::Api, "delete", state, message);
-        manifest
+        Seen { exists: has_tags || manifest.is_some(), manifest }
     }
 
     async fn tags(&self, findings: &mut Findings, repository: &Repository) -> Listed {
@@ -137,8 +166,8 @@ impl Examiner<'_> {
         let answer = match self.remote.client.send(&call).await {
             Ok(answer) => answer,
             Err(error) => {
-                let denied = error.kind == StoreErrorKind::Denied;
-                let state = if denied { State::Failed } else { State::Unknown };
+                let lasts = matches!(error.kind, StoreErrorKind::Denied | StoreErrorKind::Access);
+                let state = if lasts { State::Failed } else { State::Unknown };
                 findings.add(Area::Rights, NAME, state, said(&error));
                 return None;
             }

@@ -25,6 +25,7 @@ use crate::registry::quirks::Overrides;
 use crate::registry::quota::Quotas;
 use crate::registry::silence::Silence;
 use crate::registry::slots::Slots;
+use crate::registry::strangers::FrontPage;
 use crate::registry::{Patience, RetryPolicy, Settings, SetupError, http_client};
 use crate::secret::Secret;
 use crate::store::{StoreError, StoreErrorKind};
@@ -51,7 +52,7 @@ pub(in crate::registry) struct Services {
 /// The limits of the run.
 #[derive(Clone, Copy)]
 struct Limits {
-    concurrency: usize,
+    concurrency: Option<usize>,
     retry: RetryPolicy,
     patience: Patience,
     deadline: Option<Instant>,
@@ -134,6 +135,7 @@ impl Services {
                 traffic: Arc::clone(&self.traffic),
                 silence: Silence::default(),
                 knowledge: Knowledge::new(&registry, Overrides::default()),
+                front_page: FrontPage::default(),
                 token_turn: tokio::sync::Mutex::default(),
                 auth: Auth::new(registry, None, Side::Source, None),
             })

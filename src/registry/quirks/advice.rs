@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 
-use super::super::error::{PUSH_MANIFEST, writes};
+use super::super::error::{clean, writes};
 use super::{Kind, Profile, Repositories};
-use crate::oci::Reference;
+use crate::oci::{RawManifest, Reference};
 
 impl Profile {
     /// What to do about a refusal that means something special here. `code` is the registry's own word for it,
@@ -17,22 +17,60 @@ impl Profile {
         reference: &str,
     ) -> Option<String> {
         let (name, writes) = (self.kind.name(), writes(operation));
-        if writes && status == StatusCode::NOT_FOUND && code == "NAME_UNKNOWN" {
+        let is_beforehand = self.repositories == Repositories::Beforehand;
+        // Harbor's word for a project that is not there is the other one.
+        if writes && status == StatusCode::NOT_FOUND && matches!(code, "NAME_UNKNOWN" | "NOT_FOUND") {
             let reference = reference.parse().ok()?;
-            return (self.repositories == Repositories::Beforehand).then(|| self.creation(&reference));
+            return is_beforehand.then(|| self.creation(&reference));
+        }
+        if writes && status == StatusCode::UNAUTHORIZED && self.kind == Kind::Harbor {
+            let reference: Reference = reference.parse().ok()?;
+            let project = reference.repository.as_str().split('/').next().unwrap_or_default();
+            return Some(format!(
+                "{name} says so also of a project that is not there: create the project `{project}`, or give the \
+                 account the right to push to it"
+            ));
+        }
+        if writes && status == StatusCode::RANGE_NOT_SATISFIABLE && self.kind == Kind::Ghcr {
+            let advice = format!(
+                "{name} takes chunks of 4 MiB at the most; in the policy's `registries` state `chunks: 4MiB`, or `never`"
+            );
+            return Some(advice);
         }
         let reads = operation.starts_with("read") || operation.starts_with("list");
         if reads && self.hides_absence == Some(status.as_u16()) {
             let advice = format!("{name} says so also of what is not there: check the name, then the login");
             return Some(advice);
         }
-        if operation == PUSH_MANIFEST && self.wants_whole_indexes && matches!(status.as_u16(), 400 | 404) {
+        None
+    }
+
+    /// What to do about a manifest that is refused here: what is wrong with an index is not what is wrong with others.
+    pub(in crate::registry) fn advice_on_manifest(
+        &self,
+        status: StatusCode,
+        manifest: &RawManifest,
+    ) -> Option<String> {
+        let (name, media_type) = (self.kind.name(), clean(manifest.media_type.as_str(), 100));
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            return Some(format!(
+                "it takes no manifest of the media type {media_type}; some registries have a setting for that, as zot has \
+                 `compat` for Docker's"
+            ));
+        }
+        if !self.wants_whole_indexes || !matches!(status.as_u16(), 400 | 404) {
+            return None;
+        }
+        if manifest.media_type.is_index() {
             return Some(format!(
                 "{name} takes an index only with all its children; with `platforms` the entry names those that the \
                  source has"
             ));
         }
-        None
+        Some(format!(
+            "{name} may not know its media type, {media_type}: a newer version of it may; signatures and other artifacts \
+             are left out with --signatures skip"
+        ))
     }
 
     /// How a repository is created that a push does not create.
@@ -67,8 +105,9 @@ impl Profile {
                 )
             }
             _ => format!(
-                "{} creates repositories and not what they belong to; create `{}` there first",
+                "{} creates repositories and not what they belong to; create {} `{}` there first",
                 self.kind.name(),
+                if self.kind == Kind::Harbor { "the project" } else { "what it is in," },
                 parts.next().unwrap_or_default()
             ),
         }
