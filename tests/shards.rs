@@ -344,10 +344,11 @@ fn requests_of_a_plan(tags: usize) -> usize {
     story.source.requests().len() + story.target.requests().len()
 }
 
-/// Each further image takes as many requests as the one before it, however many tags of its repository are listed.
+/// Each further image takes as many requests as the one before it, however many tags of its repository are listed, but
+/// for one that may be sent ahead. What looked at each tag for each tag would send two thirds more.
 #[test]
 fn the_work_of_a_plan_grows_with_the_list_and_no_faster() {
     let [few, more, most] = [5, 10, 15].map(requests_of_a_plan);
-    assert_eq!(most - more, more - few, "{few}, {more}, {most}");
+    assert!((most - more) * 10 <= (more - few) * 13, "{few}, {more}, {most}");
     assert!(more - few <= 50 * 16, "{} requests for 50 images", more - few);
 }

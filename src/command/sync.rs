@@ -146,9 +146,12 @@ impl Job {
 /// What a source still allows, if it counts and has said so.
 fn pulls(registry: &Registry, source: &dyn Source, plan: &Plan) -> Option<Pulls> {
     let store::Pulls::Left(quota) = source.pulls() else { return None };
+    // Of what could not be read at least one manifest will be.
+    let deferred = plan.deferred_of(registry);
     Some(Pulls {
         registry: registry.clone(),
-        needed: plan.manifests_of(registry),
+        needed: plan.manifests_of(registry) + deferred,
+        is_minimum: deferred > 0,
         remaining: quota.remaining,
         limit: quota.limit,
         window: quota.window,

@@ -217,7 +217,12 @@ impl Passage<'_> {
 
     async fn try_push(self, blob: &Descriptor, push: Push<'_>, home: &Home) -> Result<Placed, Failed> {
         let origin = Origin::new(self, blob, home.broken_off.load(Ordering::Relaxed));
-        let placed = self.target.push_blob(self.to, blob, push, &origin).await;
+        let mut placed = self.target.push_blob(self.to, blob, push, &origin).await;
+        // Something on the way may have kept a wrong answer, or cut it off: once it is tried again from the start.
+        if placed.is_err() && origin.was_corrupt() {
+            tracing::debug!(blob = %blob.digest, "arrived corrupt, and is read once more");
+            placed = self.target.push_blob(self.to, blob, push, &origin).await;
+        }
         // What arrived and is read once more, for a target that does not mount, did not break.
         let broken_off = if placed.is_err() { origin.farthest.load(Ordering::Relaxed) } else { 0 };
         home.broken_off.store(broken_off, Ordering::Relaxed);
@@ -260,6 +265,12 @@ impl<'a> Origin<'a> {
     fn new(passage: Passage<'a>, blob: &'a Descriptor, read: u64) -> Self {
         let (midstates, failure) = Default::default();
         Self { passage, blob, midstates, farthest: Arc::new(AtomicU64::new(read)), failure }
+    }
+
+    /// Whether the source has sent other bytes than it should, and nothing worse went wrong.
+    fn was_corrupt(&self) -> bool {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().is_some_and(|error| error.kind == StoreErrorKind::Corrupt)
     }
 
     /// Counts the bytes of a stream that begins at the byte `at`, those that were read before apart.

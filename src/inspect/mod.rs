@@ -25,7 +25,7 @@ use crate::policy::Policy;
 use crate::store::{Source, Sources, StoreError, StoreErrorKind};
 use crate::trust::{Sides, companions};
 use crate::walk::{digests, walk};
-use line::Place;
+use line::{InTurn, Place};
 use odds::Odds;
 use source::AtSource;
 
@@ -76,11 +76,13 @@ pub async fn inspect(
                 target: target.as_ref(),
                 depth,
                 odds,
-                place: &places[index],
             };
             let observation = match (forbidden(policy, entry), sources.get(&entry.source.registry)) {
                 (Some(cause), _) => observation(SourceState::Blocked(cause), TargetState::Absent),
-                (None, Some(source)) => look.observe(source.as_ref()).await,
+                (None, Some(source)) => {
+                    let registry = &entry.source.registry;
+                    look.observe(&InTurn::new(source.as_ref(), registry, &places[index])).await
+                }
                 (None, None) => look.unknown_registry(),
             };
             places[index].leave();
@@ -139,7 +141,6 @@ struct Look<'a> {
     target: &'a dyn Source,
     depth: Depth,
     odds: &'a Odds,
-    place: &'a Place,
 }
 
 impl Look<'_> {
@@ -149,7 +150,7 @@ impl Look<'_> {
         observation(SourceState::Blocked(cause), TargetState::Absent)
     }
 
-    async fn observe(self, source: &dyn Source) -> Observation {
+    async fn observe(self, source: &InTurn<'_>) -> Observation {
         let pinned = self.entry.source.digest.as_ref();
         if let Some(pinned) = pinned.filter(|_| self.entry.platforms.is_empty()) {
             let target = self.target_state().await;
@@ -157,31 +158,21 @@ impl Look<'_> {
         }
         // The target comes first: where it lacks the tag, the source's manifest is needed anyway, and one
         // request for it also says what the source's tag stands for.
-        let (target, found) = if !self.entry.platforms.is_empty() {
-            (self.target_state().await, None)
-        } else {
+        let (target, found) = if self.entry.platforms.is_empty() {
             let (repository, reference) = (&self.entry.source.repository, self.entry.source.manifest_ref());
             self.odds.both(self.target_state(), async { source.resolve(repository, &reference).await }).await
+        } else {
+            (self.target_state().await, None)
         };
-        if self.reads_manifests(&target) {
-            self.place.wait(source).await;
-        }
         match self.at_source(source, &target, found).await {
             AtSource::State(state) => observation(state, target),
             AtSource::Image { found, root } => self.observe_image(source, found, root, target).await,
         }
     }
 
-    /// Whether the source's manifests are read, for all that is known of the target: that is what sources count.
-    fn reads_manifests(self, target: &TargetState) -> bool {
-        !self.entry.platforms.is_empty()
-            || self.may_move
-            || matches!(target, TargetState::Absent | TargetState::NotReadable(_))
-    }
-
     /// The list has the digest: the source need not say what the tag stands for, and is not asked at all
     /// where the target has it.
-    async fn observe_pinned(self, source: &dyn Source, pinned: &Digest, target: TargetState) -> Observation {
+    async fn observe_pinned(self, source: &InTurn<'_>, pinned: &Digest, target: TargetState) -> Observation {
         let found = Found { source_digest: pinned.clone(), digest: pinned.clone(), derived: None };
         let target = self.by_the_algorithm_of(pinned, target).await;
         match &target {
@@ -193,7 +184,6 @@ impl Look<'_> {
             }
             TargetState::Present(_) if !self.may_move => observation(SourceState::Found(found), target),
             TargetState::Present(_) | TargetState::Absent | TargetState::NotReadable(_) => {
-                self.place.wait(source).await;
                 self.observe_image(source, found, None, target).await
             }
         }
@@ -201,7 +191,7 @@ impl Look<'_> {
 
     async fn observe_image(
         self,
-        source: &dyn Source,
+        source: &InTurn<'_>,
         found: Found,
         root: Option<RawManifest>,
         target: TargetState,
@@ -229,7 +219,10 @@ impl Look<'_> {
             None => source.manifest(repository, &digest.clone().into()).await,
         };
         let graph = match &root {
-            Ok(Some(root)) => walk(source, repository, root).await,
+            Ok(Some(root)) => match source.check_need(repository, root) {
+                Ok(()) => walk(source, repository, root).await,
+                Err(error) => Err(error),
+            },
             // The tag of a source that is gone can stay where it is; one that has to move can not.
             Ok(None) if is_there => {
                 let state =

@@ -65,6 +65,13 @@ impl Plan {
             graphs.flat_map(|graph| &graph.nodes).map(|node| &node.digest).collect();
         manifests.len() as u64
     }
+
+    /// How many items are put off until a source lets more be read of it.
+    #[must_use]
+    pub fn deferred_of(&self, source: &Registry) -> u64 {
+        let items = self.items.iter().filter(|item| item.source.registry == *source);
+        items.filter(|item| matches!(item.decision, Decision::Deferred(_))).count() as u64
+    }
 }
 
 /// What was decided to be at the target, and nothing of how the target stands: SHA-256 of the canonical

@@ -19,17 +19,21 @@ use super::auth::Auth;
 use super::call::{Body, Call};
 use super::error::{given_up, unreachable};
 use super::feed::Part;
+use super::gate::Gate;
 use super::guard::check_literal;
 use super::knowledge::Knowledge;
 use super::origin::{redirect, same_origin};
 use super::plain::advice;
 use super::quota::{Quotas, UsedUp, is_about_quota};
 use super::redact::Secrets;
-use super::retry::{Patience, RetryPolicy, asked_in_words, is_transient, retry_after};
+use super::retry::{Patience, RetryPolicy, Tries, asked_in_words, is_transient, retry_after};
 use super::silence::Silence;
 use super::slots::Slots;
 use super::strangers::{FrontPage, Shown, may_hide};
 use crate::store::{StoreError, StoreErrorKind};
+
+/// A request that is refused while others get through is tried again for so long.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// More redirects than this are a loop.
 const REDIRECTS: usize = 5;
@@ -58,6 +62,7 @@ pub(super) struct Client {
     pub(super) abroad: Way,
     pub(super) auth: Auth,
     pub(super) slots: Arc<Slots>,
+    pub(super) gate: Arc<Gate>,
     pub(super) quotas: Quotas,
     pub(super) retry: RetryPolicy,
     pub(super) patience: Patience,
@@ -163,16 +168,19 @@ impl Client {
     }
 
     async fn retrying(&self, call: &Call, with_login: bool) -> Result<Answer, StoreError> {
-        let mut delays = self.retry.delays();
+        let mut tries = Tries::new(self.retry);
         let mut attempts = 1_usize;
         let began = Instant::now();
         loop {
+            let through = self.gate.through();
+            let mut refused = None;
             let outcome =
                 if with_login { Box::pin(self.logged_in(call, None)).await } else { self.plain(call).await };
             let (error, asked) = match outcome {
                 // The answer is read before the pause, and its place in the limit goes with it.
                 Ok(answer) if is_transient(answer.status) => {
                     let stated = retry_after(&answer.headers, SystemTime::now());
+                    refused = self.is_too_many(&answer).then_some(answer.status);
                     let error = answer.into_error().await;
                     if call.is_pull && error.kind == StoreErrorKind::RateLimited {
                         let is_over = self.quotas.left().is_some_and(|left| left.remaining == 0);
@@ -190,7 +198,11 @@ impl Client {
             if unanswered {
                 self.silence.goes_on(Instant::now(), self.patience.idle * 2);
             }
-            let pause = self.retry.pause(&mut delays, asked).filter(|pause| self.in_time(*pause));
+            let is_limit = refused == Some(StatusCode::TOO_MANY_REQUESTS);
+            if is_limit && began.elapsed() < LONGEST && self.gate.goes_on(through) {
+                tries.start_anew();
+            }
+            let pause = tries.pause(asked).filter(|pause| self.in_time(*pause));
             let Some(pause) = pause.filter(|_| !(unanswered && self.silence.lasts())) else {
                 if unanswered {
                     self.silence.suspect(began);
@@ -199,13 +211,38 @@ impl Client {
             };
             tracing::debug!(host = %self.host, method = %call.method, ?pause, "trying again");
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(pause).await;
+            self.wait(&call.url, refused, pause).await;
             attempts += 1;
+        }
+    }
+
+    /// Whether the registry refuses requests because they are too many, or it has too much to do. What other hosts
+    /// refuse, that it leads to, says nothing of it.
+    pub(super) fn is_too_many(&self, answer: &Answer) -> bool {
+        matches!(answer.status.as_u16(), 429 | 503) && same_origin(&answer.url, &self.base)
+    }
+
+    /// Waits before the next try. After a refusal the gate is closed for all others, too; where that is not for their
+    /// number, it opens after a pause of our own, and who was refused waits for as long as it was told to.
+    pub(super) async fn wait(&self, what: &Url, refused: Option<StatusCode>, pause: Duration) {
+        match refused {
+            None => tokio::time::sleep(pause).await,
+            Some(StatusCode::TOO_MANY_REQUESTS) => {
+                // The gate is where it waits, with its place in the limit of requests.
+                self.gate.refuse(what, pause);
+            }
+            Some(_) => {
+                self.gate.refuse(what, pause.min(self.retry.longest_delay));
+                tokio::time::sleep(pause).await;
+            }
         }
     }
 
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
         let request = self.request(call, &call.url, None)?;
+        if same_origin(&call.url, &self.base) {
+            self.gate.pass().await;
+        }
         let response = self.head_of_answer(call, &call.url, request).await?;
         let sender = self.sender(call.url.clone(), call.secrets.clone(), Shown::Account);
         Ok(Answer::new(call, sender, response, None))
@@ -236,6 +273,9 @@ impl Client {
                 secrets.add_header(authorization);
             }
             let request = self.request(call, &url, authorization.as_ref())?;
+            if at_home {
+                self.gate.pass().await;
+            }
             let response = match part {
                 None => self.head_of_answer(call, &url, request).await?,
                 Some(part) => self.head_of_upload(call, request, part).await?,
@@ -282,10 +322,11 @@ impl Client {
 
     fn used_up(&self, call: &Call, UsedUp(quota): UsedUp) -> StoreError {
         let allowed = quota.limit.map_or_else(String::new, |limit| format!(" of {limit}"));
-        let hours = quota.window.as_secs().div_ceil(3600);
+        let hours = |window: Duration| format!(" (counted over {} h)", window.as_secs().div_ceil(3600));
+        let window = quota.window.map_or_else(String::new, hours);
         let message = format!(
-            "{} allows no more pulls for now{allowed} (counted over {hours} h); a later run goes on here, and an account \
-             of that registry may be allowed more",
+            "{} allows no more pulls for now{allowed}{window}; a later run goes on here, and an account of that registry \
+             may be allowed more",
             self.host
         );
         call.error(StoreErrorKind::UsedUp, message)
@@ -354,7 +395,16 @@ impl Client {
         }
         if same_origin(response.url(), &self.base) {
             self.quotas.note(response.headers());
+            if call.is_pull && (response.status().is_success() || response.status() == StatusCode::NOT_FOUND)
+            {
+                self.quotas.answered();
+            }
             self.slots.answered(response.status(), sent, call.method.is_safe());
+            if !response.status().is_server_error()
+                && !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::UNAUTHORIZED)
+            {
+                self.gate.let_through();
+            }
             self.knowledge.learn(response.headers());
         }
         let path = response.url().path();

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -54,14 +55,32 @@ impl<A> Remote<A> {
         reference: &ManifestRef,
     ) -> Result<Option<RawManifest>, StoreError> {
         // Where reading counts, whether there is anything to read is asked first, which does not.
-        let is_counted = reference.tag().is_some() && self.pulls_left() != Pulls::Unlimited;
-        if is_counted && self.head_manifest(repository, reference).await?.is_none() {
+        let is_counted = matches!(self.pulls_left(), Pulls::Left(_) | Pulls::Unstated);
+        if is_counted
+            && reference.tag().is_some()
+            && self.head_manifest(repository, reference).await?.is_none()
+        {
             return Ok(None);
         }
         self.fetch_manifest(repository, reference).await
     }
 
+    /// What arrives corrupt is asked for once more: something on the way may have kept a wrong answer.
     async fn fetch_manifest(
+        &self,
+        repository: &Repository,
+        reference: &ManifestRef,
+    ) -> Result<Option<RawManifest>, StoreError> {
+        match self.fetch_manifest_once(repository, reference).await {
+            Err(error) if error.kind == StoreErrorKind::Corrupt => {
+                self.client.traffic.retries.fetch_add(1, Ordering::Relaxed);
+                self.fetch_manifest_once(repository, reference).await
+            }
+            fetched => fetched,
+        }
+    }
+
+    async fn fetch_manifest_once(
         &self,
         repository: &Repository,
         reference: &ManifestRef,
@@ -113,10 +132,9 @@ impl<A> Remote<A> {
     fn pulls_left(&self) -> Pulls {
         match self.client.quotas.left() {
             Some(quota) => Pulls::Left(quota),
-            None if self.registry.as_str() == DEFAULT_REGISTRY && !self.client.quotas.is_known() => {
-                Pulls::Unknown
-            }
-            None => Pulls::Unlimited,
+            None if self.client.quotas.is_known() => Pulls::Unlimited,
+            None if self.registry.as_str() == DEFAULT_REGISTRY => Pulls::Unstated,
+            None => Pulls::Unknown,
         }
     }
 

@@ -15,6 +15,7 @@ mod download;
 mod error;
 pub mod examination;
 mod feed;
+mod gate;
 mod guard;
 mod identity;
 mod knowledge;
@@ -51,6 +52,7 @@ use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::{Client, Way};
 use creation::Creations;
+use gate::Gates;
 use identity::{Identities, Services, Side};
 use knowledge::Knowledge;
 use quirks::Overrides;
@@ -165,6 +167,7 @@ pub struct Registries {
     /// For hosts that nobody vouches for, where not all addresses may be connected to.
     guarded: Option<reqwest::Client>,
     traffic: Arc<Traffic>,
+    gates: Gates,
 }
 
 impl Registries {
@@ -183,7 +186,7 @@ impl Registries {
         let traffic = Arc::default();
         let services = Services::new(&settings, (proxied.clone(), direct.clone()), Arc::clone(&traffic))?;
         let identities = Arc::new(Identities::new(settings.login.clone(), credentials, services));
-        Ok(Self { settings, identities, proxied, direct, guarded, traffic })
+        Ok(Self { settings, identities, proxied, direct, guarded, traffic, gates: Gates::default() })
     }
 
     /// A registry that images come from.
@@ -233,6 +236,7 @@ impl Registries {
             None => Way { http: unguarded.clone(), is_guarded: false },
         };
         let stated = self.stated_of(registry);
+        let gate = self.gates.of(base.authority());
         let client = Arc::new(Client {
             host: host.to_string(),
             base,
@@ -244,6 +248,7 @@ impl Registries {
             abroad: way(false),
             auth: Auth::new(host, identities, side, fixed),
             slots: Slots::new(self.settings.concurrency),
+            gate,
             quotas: Quotas::default(),
             retry: self.settings.retry,
             patience: self.settings.patience,

@@ -72,7 +72,7 @@ impl Quotas {
         let mut state = self.state();
         // Answers overtake each other; what comes back in the course of a window is left to the next run.
         let remaining = state.current().map_or(remaining, |known| known.remaining.min(remaining));
-        let quota = Quota { limit: limit.map(|(limit, _)| limit), remaining, window };
+        let quota = Quota { limit: limit.map(|(limit, _)| limit), remaining, window: Some(window) };
         state.stated = Some((quota, Instant::now()));
         drop(state);
         self.changed.notify_waiters();
@@ -81,8 +81,7 @@ impl Quotas {
     /// Takes note that a pull was refused because nothing is left.
     pub(super) fn exhaust(&self) -> UsedUp {
         let mut state = self.state();
-        let window = Duration::from_secs(6 * 60 * 60);
-        let known = state.current().unwrap_or(Quota { limit: None, remaining: 0, window });
+        let known = state.current().unwrap_or(Quota { limit: None, remaining: 0, window: None });
         let quota = Quota { remaining: 0, ..known };
         state.stated = Some((quota, Instant::now()));
         drop(state);
@@ -95,7 +94,12 @@ impl Quotas {
         self.state().current()
     }
 
-    /// Whether a pull was answered, so that it would be known.
+    /// Takes note that a pull was answered: a registry that counts has said so by now.
+    pub(super) fn answered(&self) {
+        self.state().answered = true;
+    }
+
+    /// Whether a pull was answered, so that a quota would be known.
     pub(super) fn is_known(&self) -> bool {
         self.state().answered
     }
@@ -106,9 +110,10 @@ impl Quotas {
 }
 
 impl State {
-    /// What is known, unless the window has passed since.
+    /// What is known, unless the window has passed since. One that was not stated lasts as long as the run.
     fn current(&self) -> Option<Quota> {
-        self.stated.filter(|(quota, at)| at.elapsed() < quota.window).map(|(quota, _)| quota)
+        let lasts = |(quota, at): &(Quota, Instant)| quota.window.is_none_or(|window| at.elapsed() < window);
+        self.stated.filter(lasts).map(|(quota, _)| quota)
     }
 }
 
@@ -116,7 +121,6 @@ impl Drop for Pull<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.under_way = state.under_way.saturating_sub(1);
-        state.answered = true;
         drop(state);
         self.0.changed.notify_waiters();
     }
@@ -191,7 +195,8 @@ mod tests {
         quotas.note(&headers("100", "0"));
         assert!(quotas.admit().await.is_ok());
         assert_eq!(quotas.left(), None);
-        assert_eq!(quotas.exhaust().0.remaining, 0);
+        let used_up = quotas.exhaust().0;
+        assert_eq!((used_up.remaining, used_up.window), (0, None), "nobody has stated a window");
         assert!(quotas.admit().await.is_err());
     }
 }

@@ -64,15 +64,15 @@ impl RetryPolicy {
             .build()
     }
 
-    /// The next pause, as long as the registry asks for at the least. `None` if that is too long, or if it
-    /// was tried often enough.
+    /// The next pause: our own, or what the registry asks for and a part of our own, so that those whom it told the
+    /// same do not meet again. `None` if that is too long, or if it was tried often enough.
     pub(super) fn pause(
         &self,
         delays: &mut impl Iterator<Item = Duration>,
         asked: Option<Duration>,
     ) -> Option<Duration> {
         let (own, asked) = (delays.next()?, asked.unwrap_or_default());
-        (asked <= self.longest_asked).then(|| own.max(asked))
+        (asked <= self.longest_asked).then(|| if asked > own { asked + own / 8 } else { own })
     }
 }
 
@@ -103,8 +103,13 @@ impl Tries {
         self.come = self.come.saturating_add(bytes);
         if self.come >= PROGRESS {
             self.come = 0;
-            self.delays = self.policy.delays();
+            self.start_anew();
         }
+    }
+
+    /// It was not this one's fault: it has all its tries again.
+    pub(super) fn start_anew(&mut self) {
+        self.delays = self.policy.delays();
     }
 
     /// The pause before the next try, as [`RetryPolicy::pause`] has it.

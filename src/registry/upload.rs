@@ -96,8 +96,8 @@ struct Failed {
 }
 
 enum Again {
-    /// Another try later, and how long the registry asks to wait before.
-    Later { asked: Option<Duration> },
+    /// Another try later, how long the registry asks to wait before, and whether it has said that it has too much to do.
+    Later { asked: Option<Duration>, refused: Option<StatusCode> },
     /// Everything from the start, at once: in smaller requests, or in one.
     Anew,
     /// The same if it is the first time: what arrived was not what was sent.
@@ -106,7 +106,8 @@ enum Again {
 
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
-        let again = (error.kind == StoreErrorKind::Unavailable).then_some(Again::Later { asked: None });
+        let again = (error.kind == StoreErrorKind::Unavailable)
+            .then_some(Again::Later { asked: None, refused: None });
         Self { error, again }
     }
 }
@@ -125,8 +126,8 @@ impl Remote<ReadWrite> {
                 Err(failed) => failed,
             };
             feed.stop();
-            let asked = match again {
-                Some(Again::Later { asked }) => asked,
+            let (asked, refused) = match again {
+                Some(Again::Later { asked, refused }) => (asked, refused),
                 Some(Again::Mangled) if mangled > 0 => return Err(error),
                 Some(again) => {
                     mangled += usize::from(matches!(again, Again::Mangled));
@@ -139,7 +140,7 @@ impl Remote<ReadWrite> {
             let pause = tries.pause(asked).filter(|pause| self.client.in_time(*pause));
             let Some(pause) = pause else { return Err(error) };
             tracing::debug!(host = %self.client.host, ?pause, %error, "the upload broke");
-            tokio::time::sleep(pause).await;
+            self.client.wait(&session.location, refused, pause).await;
             self.client.traffic.retries.fetch_add(1, Ordering::Relaxed);
             // The answer may have been lost, and not the bytes.
             if self.head_blob(upload.repository, upload.blob).await? {
@@ -206,7 +207,7 @@ impl Remote<ReadWrite> {
             let answer = self.client.send_part(&call, part).await?;
             if answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
                 // It still had to take in what came before.
-                let again = Some(Again::Later { asked: None });
+                let again = Some(Again::Later { asked: None, refused: None });
                 return Err(Failed { error: answer.into_error().await, again });
             }
             let answer = self.taken(upload, answer, part).await?;
@@ -238,6 +239,7 @@ impl Remote<ReadWrite> {
             return Ok(answer);
         }
         let asked = retry_after(&answer.headers, SystemTime::now());
+        let refused = self.client.is_too_many(&answer).then_some(status);
         let mut error = answer.into_error().await;
         let size = upload.blob.size;
         let again = if status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -245,7 +247,7 @@ impl Remote<ReadWrite> {
             error.message.push_str(advice);
             is_smaller.then_some(Again::Anew)
         } else if is_transient(status) {
-            Some(Again::Later { asked })
+            Some(Again::Later { asked, refused })
         } else if part.length < size && size <= self.lessons.largest() {
             // It said how far it got, and does not go on from there.
             self.lessons.resumes.store(false, Ordering::Relaxed);

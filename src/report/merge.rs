@@ -174,6 +174,7 @@ fn add_pulls(all: &mut Vec<Pulls>, other: Pulls) {
     match known(&other.registry).and_then(|place| all.get_mut(place)) {
         Some(pulls) => {
             pulls.needed = pulls.needed.saturating_add(other.needed);
+            pulls.is_minimum |= other.is_minimum;
             pulls.remaining = pulls.remaining.min(other.remaining);
         }
         None => all.push(other),

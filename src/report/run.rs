@@ -48,12 +48,14 @@ pub struct Pulls {
     pub registry: Registry,
     /// How many a sync of this plan takes.
     pub needed: u64,
+    /// Whether it can take more, since not all images could be looked at.
+    pub is_minimum: bool,
     /// How many are left.
     pub remaining: u64,
     /// How many there are in the whole window, if the registry says so.
     pub limit: Option<u64>,
-    /// The window.
-    pub window: Duration,
+    /// The window, if the registry says so.
+    pub window: Option<Duration>,
 }
 
 /// Something that can be looked at elsewhere.

@@ -88,10 +88,13 @@ pub(super) fn volume(report: &Report, totals: &Totals) -> Vec<String> {
 
 /// What a sync would take of what a registry still allows, or what a sync has left of it.
 fn pulls(pulls: &Pulls, mode: Mode) -> String {
-    let Pulls { registry, needed, remaining, limit, .. } = pulls;
+    let Pulls { registry, needed, is_minimum, remaining, limit, .. } = pulls;
     let left = number(*remaining);
     match (mode, limit) {
-        (Mode::Plan, _) => format!("{} from {registry} of {left} left", count(*needed, "pull", "pulls")),
+        (Mode::Plan, _) => {
+            let least = if *is_minimum { "at least " } else { "" };
+            format!("a sync needs {least}{} from {registry}, {left} left", count(*needed, "pull", "pulls"))
+        }
         (Mode::Sync, Some(limit)) => format!("{left} of {} pulls left at {registry}", number(*limit)),
         (Mode::Sync, None) => format!("{} left at {registry}", count(*remaining, "pull", "pulls")),
     }
@@ -202,15 +205,16 @@ mod tests {
         let pulls = Pulls {
             registry: "docker.io".parse().expect("a registry"),
             needed: 42,
+            is_minimum: false,
             remaining: 58,
             limit: Some(100),
-            window: std::time::Duration::from_secs(21600),
+            window: None,
         };
         let part = |mut report: Report, limit| {
             report.run.pulls = vec![Pulls { limit, ..pulls.clone() }];
             volume(&report, &report.totals()).pop().expect("a part")
         };
-        assert_eq!(part(plan_report(vec![]), Some(100)), "42 pulls from docker.io of 58 left");
+        assert_eq!(part(plan_report(vec![]), Some(100)), "a sync needs 42 pulls from docker.io, 58 left");
         assert_eq!(part(sync_report(vec![]), Some(100)), "58 of 100 pulls left at docker.io");
         assert_eq!(part(sync_report(vec![]), None), "58 pulls left at docker.io");
     }

@@ -93,8 +93,11 @@ pub trait Source: Send + Sync {
 pub enum Pulls {
     /// As many as one likes, for all that is known.
     Unlimited,
-    /// There is a limit, and the store has not said yet what is left of it.
+    /// Whether there is a limit is not known: none was read yet.
     Unknown,
+    /// There is a limit, and the store has not said yet what is left of it. Asking whether a manifest is there tells,
+    /// and does not count.
+    Unstated,
     /// What is left of a limit.
     Left(Quota),
 }
@@ -106,8 +109,8 @@ pub struct Quota {
     pub limit: Option<u64>,
     /// How many are left.
     pub remaining: u64,
-    /// The window.
-    pub window: Duration,
+    /// The window, if it says so.
+    pub window: Option<Duration>,
 }
 
 /// The sources of a run, by registry.

@@ -22,12 +22,21 @@ fn a_truncated_manifest_is_asked_for_again() {
     lines.arrives();
 }
 
-/// It is refused before it is committed; the next run, on a good line, heals all.
+/// It is refused before it is committed, and read once more.
 #[test]
-fn a_corrupted_layer_never_gets_a_tag() {
+fn a_layer_that_is_corrupted_once_is_read_again() {
+    let lines = Lines::new();
+    lines.source.troubles(first(1, Trouble::Corrupt(200 * KIB), pulls(&lines.layer)));
+    let told = lines.arrives();
+    assert_eq!(told.json()["totals"]["bytes_downloaded_again"], SIZE);
+}
+
+/// The next run, on a good line, heals all.
+#[test]
+fn a_layer_that_stays_corrupted_never_gets_a_tag() {
     for place in [0, 200 * KIB, 600 * KIB - 1] {
         let lines = Lines::new();
-        lines.source.troubles(first(1, Trouble::Corrupt(place), pulls(&lines.layer)));
+        lines.source.troubles(first(2, Trouble::Corrupt(place), pulls(&lines.layer)));
         lines.fails("failed", &["source: failed to read blob", "the content has the digest sha256:"]);
         let there = lines.story.target.blob(&lines.story.at_target(NAME), &lines.layer);
         assert!(there.is_none(), "a wrong blob was committed");
@@ -43,7 +52,7 @@ fn a_layer_that_was_corrupted_before_it_broke_never_gets_a_tag() {
     lines.source.troubles(move |seen| {
         layer(seen).then(|| match pulled.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
             0 => Some(Trouble::ResetAnswer(300 * KIB)),
-            1 => Some(Trouble::Corrupt(10)),
+            1 | 2 => Some(Trouble::Corrupt(10)),
             _ => None,
         })?
     });
@@ -51,10 +60,18 @@ fn a_layer_that_was_corrupted_before_it_broke_never_gets_a_tag() {
 }
 
 #[test]
-fn a_corrupted_manifest_never_gets_a_tag() {
+fn a_manifest_that_is_corrupted_once_is_read_again() {
     let lines = Lines::new();
     let manifest = |seen: &crate::Seen| seen.method == "GET" && seen.path.contains("/manifests/");
     lines.source.troubles(first(1, Trouble::Corrupt(30), manifest));
+    assert_eq!(lines.arrives().json()["retries"], 1);
+}
+
+#[test]
+fn a_manifest_that_stays_corrupted_never_gets_a_tag() {
+    let lines = Lines::new();
+    let manifest = |seen: &crate::Seen| seen.method == "GET" && seen.path.contains("/manifests/");
+    lines.source.troubles(first(2, Trouble::Corrupt(30), manifest));
     lines.fails("blocked", &["source: failed to read manifest", "sent a manifest with the digest sha256:"]);
     lines.arrives();
 }

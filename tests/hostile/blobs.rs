@@ -20,7 +20,7 @@ fn a_blob_with_other_bytes_than_its_digest() {
     let ambush = layer(|| Fault::Corrupt);
     let digest = ambush.layer();
     ambush.fails("failed", &["source: failed to read blob", &digest, "the content has the digest sha256:"]);
-    assert_eq!(ambush.asked(&Method::GET, &digest), 1);
+    assert_eq!(ambush.asked(&Method::GET, &digest), 2, "once more, and no more");
     let there = ambush.story.at_target(EVIL);
     let digest: Digest = digest.parse().expect("a digest");
     assert_eq!(ambush.story.target.blob(&there, &digest), None);

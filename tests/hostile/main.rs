@@ -9,6 +9,7 @@ mod blobs;
 mod credentials;
 mod graphs;
 mod heads;
+mod limits;
 mod manifests;
 mod pushes;
 mod queues;

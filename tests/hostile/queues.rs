@@ -195,8 +195,8 @@ fn a_token_service_that_hangs_is_waited_for_once() {
     only_the_last_arrives(&story, "blocked", "failed to get a token for repository:evil/app:pull");
     let asked = story.source.requests();
     let tokens = asked.iter().filter(|asked| asked.path == "/token" && asked.query.contains("evil")).count();
-    // Three tries, and perhaps three more of those who came after the first had failed.
-    assert!(tokens <= 6, "{tokens} token requests");
+    // Three tries of the first, three of those who waited for it, and perhaps three of those who came after.
+    assert!(tokens <= 9, "{tokens} token requests");
 }
 
 /// Each image of a registry that accepts and never answers would wait until its tries are used up. What comes

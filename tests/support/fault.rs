@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     Without(&'static str),
     /// The answer has this header, whatever it had before.
     With(&'static str, String),
+    /// The answer has these headers, whatever it had before.
+    WithAll(Vec<(&'static str, String)>),
     /// The answer's body comes byte by byte, with a pause before each.
     Drip(Duration),
     /// The answer's body never ends: what there is, over and over, without a Content-Length.
@@ -161,11 +163,8 @@ pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) ->
             response.headers_mut().remove(name);
             response
         }
-        Some(Fault::With(name, value)) => {
-            let mut response = next.run(request).await;
-            response.headers_mut().insert(name, value.parse().expect("a header value"));
-            response
-        }
+        Some(Fault::With(name, value)) => with_headers(next.run(request).await, vec![(name, value)]),
+        Some(Fault::WithAll(headers)) => with_headers(next.run(request).await, headers),
         Some(Fault::Drip(pause)) => {
             let (parts, body) = next.run(request).await.into_parts();
             let whole = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
@@ -186,6 +185,13 @@ pub(crate) async fn apply(fault: Option<Fault>, request: Request, next: Next) ->
             Response::from_parts(parts, Body::from_stream(body))
         }
     }
+}
+
+fn with_headers(mut response: Response, headers: Vec<(&'static str, String)>) -> Response {
+    for (name, value) in headers {
+        response.headers_mut().insert(name, value.parse().expect("a header value"));
+    }
+    response
 }
 
 /// Reads what a refused request still sends, up to a point, so that its connection can go on.

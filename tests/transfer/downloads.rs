@@ -47,7 +47,7 @@ fn a_source_that_knows_no_ranges_sends_all_again_and_it_is_counted() {
 #[test]
 fn a_part_that_is_another_one_is_not_taken() {
     let large = Large::of(4 * MIB).source_does(|time, _| match time {
-        0 => Some(Fault::CutAfter(MIB)),
+        0 | 2 => Some(Fault::CutAfter(MIB)),
         _ => Some(Fault::With("content-range", format!("bytes {}-{}/{}", 2 * MIB, 4 * MIB - 1, 4 * MIB))),
     });
     large.fails(&[
@@ -57,10 +57,23 @@ fn a_part_that_is_another_one_is_not_taken() {
     ]);
 }
 
+/// Ranges are what it cannot do; once more from the start, all is well.
+#[test]
+fn a_part_that_is_wrong_is_the_last_that_is_asked_for() {
+    let large = Large::of(4 * MIB).source_does(|time, _| match time {
+        0 => Some(Fault::CutAfter(MIB)),
+        1 => Some(Fault::status(416, "SIZE_INVALID")),
+        _ => None,
+    });
+    let told = large.arrives();
+    assert_eq!(large.ranges(), [String::new(), format!("bytes={MIB}-"), String::new()]);
+    assert_eq!(total(&told, "bytes_downloaded_again"), MIB as u64);
+}
+
 #[test]
 fn a_part_that_is_said_not_to_be_there_is_told() {
     let large = Large::of(4 * MIB).source_does(|time, _| match time {
-        0 => Some(Fault::CutAfter(MIB)),
+        0 | 2 => Some(Fault::CutAfter(MIB)),
         _ => Some(Fault::status(416, "SIZE_INVALID")),
     });
     large.fails(&["has no bytes from 1048576 on, and the manifest says that there are 4194304"]);

@@ -128,6 +128,7 @@ impl Services {
                 home: way(),
                 abroad: way(),
                 slots: Slots::new(concurrency),
+                gate: Arc::default(),
                 quotas: Quotas::default(),
                 retry,
                 patience,

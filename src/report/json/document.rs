@@ -95,12 +95,14 @@ pub struct PullsDocument {
     pub registry: String,
     /// How many a sync of this plan takes.
     pub needed: u64,
+    /// Whether it can take more than `needed`: of an image that could not be looked at, one pull is counted.
+    pub needed_is_minimum: bool,
     /// How many are left.
     pub remaining: u64,
     /// How many there are in the whole window; `null` if the registry does not say.
     pub limit: Option<u64>,
-    /// The window, in seconds.
-    pub window_seconds: u64,
+    /// The window, in seconds; `null` if the registry does not say.
+    pub window_seconds: Option<u64>,
 }
 
 /// An entry that is not on the lists any more.

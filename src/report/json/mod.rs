@@ -140,9 +140,10 @@ impl From<&Pulls> for PullsDocument {
         Self {
             registry: pulls.registry.to_string(),
             needed: pulls.needed,
+            needed_is_minimum: pulls.is_minimum,
             remaining: pulls.remaining,
             limit: pulls.limit,
-            window_seconds: pulls.window.as_secs(),
+            window_seconds: pulls.window.map(|window| window.as_secs()),
         }
     }
 }

@@ -153,9 +153,10 @@ fn pulls(document: &PullsDocument) -> Result<Pulls, ReadError> {
     Ok(Pulls {
         registry: parsed("registry", &document.registry)?,
         needed: document.needed,
+        is_minimum: document.needed_is_minimum,
         remaining: document.remaining,
         limit: document.limit,
-        window: Duration::from_secs(document.window_seconds),
+        window: document.window_seconds.map(Duration::from_secs),
     })
 }
 

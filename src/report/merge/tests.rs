@@ -164,9 +164,10 @@ fn sums_are_added_and_what_is_said_twice_is_said_once() {
     let pulls = |needed, remaining| Pulls {
         registry: "docker.io".parse().expect("a registry"),
         needed,
+        is_minimum: needed > 3,
         remaining,
         limit: Some(100),
-        window: std::time::Duration::from_secs(21600),
+        window: Some(std::time::Duration::from_secs(21600)),
     };
     for ((_, report), pulls) in shards.iter_mut().zip([pulls(3, 90), pulls(4, 80)]) {
         report.run.retries = 2;

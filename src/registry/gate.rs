@@ -1,0 +1,226 @@
+//! One pause for all requests to a registry that refuses them because they are too many.
+//!
+//! Requests that were refused together and wait by themselves meet again. Here the first refusal closes the gate for
+//! all of them and for those that come after; a further one keeps it closed for longer. From the second time on it is
+//! known how many requests the registry has let through in which time: they then leave one by one, a little slower than
+//! that, and faster again while nothing is refused.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+/// The longest time between two requests. Who allows even fewer refuses some.
+const SLOWEST: Duration = Duration::from_secs(2);
+
+/// Requests that have waited for the gate to open leave at least so far apart.
+const SPREAD: Duration = Duration::from_millis(5);
+
+/// Requests so close together need not be held apart.
+const NEGLIGIBLE: Duration = Duration::from_millis(1);
+
+/// After so many answers without a refusal they leave a little faster.
+const GOOD: u32 = 32;
+
+/// After this time without a refusal, the next one is the first again.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The gate that requests to one registry pass.
+#[derive(Debug, Default)]
+pub(super) struct Gate(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// When it opens.
+    opens: Option<Instant>,
+    /// When the next request may leave.
+    next: Option<Instant>,
+    /// The time between two requests.
+    spacing: Duration,
+    /// When it was closed last, and how many requests had got through by then.
+    closed: Option<(Instant, u64)>,
+    /// Answers that were no refusals.
+    through: u64,
+    /// Those of them since the spacing has changed.
+    good: u32,
+    /// What was refused last, and when.
+    refused: Option<(Url, Instant)>,
+    /// Whether more than one thing was refused: then it is the requests' number, and not one of them.
+    is_general: bool,
+}
+
+impl Gate {
+    /// Waits until a request may leave.
+    pub(super) async fn pass(&self) {
+        loop {
+            let now = Instant::now();
+            let at = self.state().reserve(now);
+            if at <= now {
+                return;
+            }
+            tokio::time::sleep_until(at.into()).await;
+            if !self.state().is_closed(Instant::now()) {
+                return;
+            }
+        }
+    }
+
+    /// Takes note that a request was refused, and closes for at least so long.
+    pub(super) fn refuse(&self, what: &Url, pause: Duration) {
+        self.state().refuse(what, pause, Instant::now());
+    }
+
+    /// Takes note of an answer that was no refusal.
+    pub(super) fn let_through(&self) {
+        self.state().let_through();
+    }
+
+    /// How many requests got through so far.
+    pub(super) fn through(&self) -> u64 {
+        self.state().through
+    }
+
+    /// Whether all requests are refused now and then, and others than the one that asks got through since `through`
+    /// was read: its turn will come, too.
+    pub(super) fn goes_on(&self, through: u64) -> bool {
+        let state = self.state();
+        state.is_general && state.through > through
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_closed(&self, now: Instant) -> bool {
+        self.opens.is_some_and(|opens| opens > now)
+    }
+
+    /// When a request may leave that comes now; the next one comes after it.
+    fn reserve(&mut self, now: Instant) -> Instant {
+        let spacing = if self.is_closed(now) { self.spacing.max(SPREAD) } else { self.spacing };
+        let at = now.max(self.opens.unwrap_or(now)).max(self.next.unwrap_or(now));
+        self.next = Some(at + spacing);
+        at
+    }
+
+    fn refuse(&mut self, what: &Url, pause: Duration, now: Instant) {
+        let recently = self.refused.take().filter(|(_, at)| now.duration_since(*at) < QUIET);
+        self.is_general = recently.is_some_and(|(refused, _)| self.is_general || refused != *what);
+        self.refused = Some((what.clone(), now));
+        let is_news = !self.is_closed(now);
+        let opens = now + pause;
+        self.opens = Some(self.opens.map_or(opens, |known| known.max(opens)));
+        // Places that were reserved are given anew.
+        self.next = None;
+        if is_news {
+            self.close(now);
+        }
+    }
+
+    /// Finds out how fast requests may come, from what got through since it was closed for the last time.
+    fn close(&mut self, now: Instant) {
+        let Some((since, before)) = self.closed.filter(|(since, _)| now.duration_since(*since) < QUIET)
+        else {
+            self.closed = Some((now, self.through));
+            return;
+        };
+        let through = u32::try_from(self.through - before).unwrap_or(u32::MAX);
+        if through == 0 {
+            return;
+        }
+        if self.is_general {
+            // A tenth slower than the registry has let them through.
+            self.spacing = (now.duration_since(since) * 10 / 9 / through).min(SLOWEST);
+            tracing::debug!(spacing = ?self.spacing, "requests leave one by one");
+        }
+        (self.closed, self.good) = (Some((now, self.through)), 0);
+    }
+
+    fn let_through(&mut self) {
+        self.through += 1;
+        self.good += 1;
+        if self.good >= GOOD && !self.spacing.is_zero() {
+            self.good = 0;
+            self.spacing = self.spacing * 9 / 10;
+            if self.spacing < NEGLIGIBLE {
+                self.spacing = Duration::ZERO;
+            }
+        }
+    }
+}
+
+/// The gates of all registries of a run, by their hosts: both sides of a copy pass the same one.
+#[derive(Debug, Default)]
+pub(super) struct Gates(Mutex<HashMap<String, Arc<Gate>>>);
+
+impl Gates {
+    pub(super) fn of(&self, host: &str) -> Arc<Gate> {
+        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(gates.entry(host.to_owned()).or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(250);
+
+    fn url(path: &str) -> Url {
+        format!("https://r.io/v2/{path}").parse().expect("a URL")
+    }
+
+    #[test]
+    fn all_wait_for_the_same_pause_and_a_further_refusal_makes_it_longer() {
+        let (mut state, now) = (State::default(), Instant::now());
+        assert_eq!(state.reserve(now), now);
+        state.refuse(&url("a"), PAUSE, now);
+        assert_eq!((state.reserve(now), state.reserve(now)), (now + PAUSE, now + PAUSE + SPREAD));
+        let later = now + PAUSE / 2;
+        state.refuse(&url("b"), PAUSE, later);
+        state.refuse(&url("c"), Duration::ZERO, later);
+        assert_eq!(state.reserve(later), later + PAUSE);
+        assert!(!state.is_closed(later + PAUSE));
+    }
+
+    #[test]
+    fn what_gets_through_says_how_fast_requests_may_come() {
+        let (mut state, now) = (State::default(), Instant::now());
+        state.refuse(&url("a"), PAUSE, now);
+        state.refuse(&url("b"), PAUSE, now);
+        for _ in 0..9 {
+            state.let_through();
+        }
+        let again = now + PAUSE;
+        state.refuse(&url("a"), PAUSE, again);
+        // Nine in 250 ms, and a tenth less.
+        assert_eq!(state.spacing.as_millis(), 30);
+        let open = again + PAUSE;
+        assert_eq!(state.reserve(open), open);
+        assert_eq!(state.reserve(open).duration_since(open).as_millis(), 30);
+        for _ in 0..GOOD {
+            state.let_through();
+        }
+        assert_eq!(state.spacing.as_millis(), 27);
+        for _ in 0..100 * GOOD {
+            state.let_through();
+        }
+        assert!(state.spacing.is_zero());
+    }
+
+    #[test]
+    fn one_thing_that_is_refused_for_ever_holds_up_no_other() {
+        let gate = Gate::default();
+        let through = gate.through();
+        for _ in 0..5 {
+            gate.refuse(&url("a"), Duration::ZERO);
+            gate.let_through();
+        }
+        assert!(gate.state().spacing.is_zero() && !gate.goes_on(through));
+        gate.refuse(&url("b"), Duration::ZERO);
+        assert!(gate.goes_on(through) && !gate.goes_on(gate.through()));
+    }
+}
