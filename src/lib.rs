@@ -25,7 +25,7 @@
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
 //! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `console`, `command`. `cli` and
-//! `github` stand alone. `duration`, [`secret`] and [`login`] are for those who must not know each other.
+//! `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who must not know each other.
 
 pub mod cli;
 pub mod command;
@@ -47,6 +47,7 @@ pub mod registry;
 pub mod report;
 pub mod secret;
 pub mod serve;
+pub mod shard;
 pub mod store;
 pub mod trust;
 mod walk;

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 24] = [
+const MAY_USE: [(&str, &[&str]); 25] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
     ("login", &[]),
-    ("cli", &["duration", "secret"]),
+    ("shard", &["oci"]),
+    ("cli", &["duration", "secret", "shard"]),
     ("github", &[]),
     ("config", &["oci"]),
     ("policy", &["oci", "login", "config"]),
@@ -28,14 +29,14 @@ const MAY_USE: [(&str, &[&str]); 24] = [
     ("registry", &["oci", "duration", "secret", "login", "store"]),
     ("layout", &["oci", "store"]),
     ("serve", &["oci", "store"]),
-    ("report", &["oci", "config", "plan"]),
+    ("report", &["oci", "shard", "config", "plan"]),
     ("doctor", &["registry", "report"]),
     ("console", &["event", "report"]),
     (
         "command",
         &[
-            "oci", "secret", "login", "cli", "config", "policy", "plan", "store", "event", "inspect", "copy",
-            "registry", "layout", "serve", "report", "doctor", "console", "github",
+            "oci", "secret", "login", "shard", "cli", "config", "policy", "plan", "store", "event",
+            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

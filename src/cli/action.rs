@@ -3,16 +3,18 @@
 //! An input is the variable `INPUT_` and its name in capitals, with its hyphens. It comes before the variable
 //! `SYNCER_…` of the same option, and is checked as an option that was typed.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
-use super::{RunOptions, value};
+use super::{RunOptions, ShardCount, value};
 use crate::secret::Secret;
 
 /// What inputs are called in the environment.
 pub(super) const PREFIX: &str = "INPUT_";
 
 /// The inputs, as `action.yml` has them; other options of `action` have their variables only.
-pub(super) const INPUTS: [&str; 21] = [
+pub(super) const INPUTS: [&str; 25] = [
     "images-file",
     "mode",
     "dry-run",
@@ -26,6 +28,10 @@ pub(super) const INPUTS: [&str; 21] = [
     "create-repositories",
     "concurrency",
     "timeout",
+    "shard",
+    "shard-plan",
+    "shards",
+    "merge-reports",
     "comment",
     "comment-key",
     "summary",
@@ -82,6 +88,13 @@ pub struct ActionOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub allow_private_networks: bool,
+    /// Say in the output `shards` what a matrix of so many jobs gives to `shard`: a number, or `auto` by what there is
+    /// to do
+    #[arg(long, value_name = "NUMBER")]
+    pub shards: Option<ShardCount>,
+    /// Instead of a run: make one report of those of all shards, which are in this folder or in folders of it
+    #[arg(long, value_name = "DIR")]
+    pub merge_reports: Option<PathBuf>,
     /// The token for GitHub's API
     #[arg(long, value_name = "TOKEN", value_parser = value::secret)]
     pub github_token: Option<Secret>,

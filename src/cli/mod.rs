@@ -4,6 +4,8 @@
 //! options are those of `sync`, so that the command lines of kyma's image-syncer run unchanged.
 
 mod action;
+mod report;
+mod shard;
 mod value;
 mod variables;
 
@@ -17,6 +19,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS};
+pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};
+pub use shard::{ShardCount, ShardOptions, WhichShard};
 pub use value::Endpoint;
 
 use crate::secret::Secret;
@@ -74,6 +78,9 @@ pub enum Command {
     /// Examine a registry: can it be reached, who are we there, what may we do, what can it do
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Box<DoctorOptions>),
+    /// Work with reports that are written already
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Print a JSON Schema
     Schema(SchemaOptions),
     /// Print the completions for a shell
@@ -139,6 +146,9 @@ pub struct RunOptions {
     /// The time for the whole run, such as 90s or 1h30m
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = value::duration)]
     pub timeout: Duration,
+    /// Which part of the lists is done.
+    #[command(flatten)]
+    pub share: ShardOptions,
     /// How much is logged.
     #[command(flatten)]
     pub log: LogOptions,
@@ -180,23 +190,6 @@ pub struct ConnectionOptions {
     /// The client certificate's key, as a PEM file; needs --client-cert
     #[arg(long, value_name = "FILE", help_heading = "Connections")]
     pub client_key: Option<PathBuf>,
-}
-
-/// Where the report of `sync` and `plan` goes.
-#[derive(Debug, Args)]
-pub struct OutputOptions {
-    /// Write the report as JSON to this file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub report: Option<PathBuf>,
-    /// Append the report as Markdown to this file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub summary: Option<PathBuf>,
-    /// How the report is printed
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
-    pub format: Format,
-    /// When to show progress: `auto` has bars on a terminal, else a line now and then
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Output")]
-    pub progress: Progress,
 }
 
 /// How much is logged.
@@ -335,18 +328,6 @@ pub enum DoctorFormat {
     Json,
 }
 
-/// `--progress`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Progress {
-    /// Bars on a terminal, else a line now and then.
-    #[default]
-    Auto,
-    /// Bars.
-    Always,
-    /// Nothing.
-    Never,
-}
-
 /// What `schema` has schemas of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum SchemaName {
@@ -432,7 +413,7 @@ pub fn command() -> clap::Command {
             _ => argument,
         })
     }
-    named(Typed::command()).mut_subcommands(named)
+    named(Typed::command()).mut_subcommands(|command| named(command).mut_subcommands(named))
 }
 
 #[cfg(test)]

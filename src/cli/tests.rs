@@ -46,7 +46,7 @@ fn without_anything_it_is_a_sync_with_the_defaults() {
         assert_eq!((run.concurrency, run.timeout), (None, Duration::from_secs(30 * 60)));
         assert_eq!(run.signatures, SignaturesMode::Copy);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Fail);
-        assert_eq!((output.format, output.progress), (Format::Text, Progress::Auto));
+        assert_eq!((output.report.format, output.progress), (Format::Text, Progress::Auto));
         assert!(
             run.target_repo_prefix.is_none()
                 && run.credentials.access_token.is_none()
@@ -82,9 +82,12 @@ fn every_option_of_a_run_is_read_with_and_without_the_subcommand() {
         assert_eq!(run.signatures, SignaturesMode::Require);
         assert_eq!(run.on_tag_conflict, OnTagConflict::Warn);
         assert_eq!((run.concurrency, run.timeout), (Some(256), Duration::from_secs(5400)));
-        assert_eq!(output.report.as_deref(), Some("r.json".as_ref()));
-        assert_eq!(output.summary.as_deref(), Some("s.md".as_ref()));
-        assert_eq!((output.format, output.progress, run.log.debug), (Format::Json, Progress::Never, true));
+        assert_eq!(output.report.report.as_deref(), Some("r.json".as_ref()));
+        assert_eq!(output.report.summary.as_deref(), Some("s.md".as_ref()));
+        assert_eq!(
+            (output.report.format, output.progress, run.log.debug),
+            (Format::Json, Progress::Never, true)
+        );
         let endpoints: Vec<_> =
             run.connections.endpoints.iter().map(|end| (end.host.as_str(), end.url.as_str())).collect();
         assert_eq!(endpoints, [("a.example", "http://localhost:1/"), ("b.example", "https://c/")]);
@@ -451,4 +454,36 @@ fn the_actions_description_has_all_inputs() {
         .filter(|name| !name.starts_with(' '))
         .collect();
     assert_eq!(described, action::INPUTS);
+}
+
+#[test]
+fn a_shard_is_typed_or_said_by_the_surroundings() {
+    let shard = |line: &str, variables: &[(&str, &str)]| sync(line, variables).run.share.shard;
+    let second = WhichShard::This("2/8".parse().expect("a shard"));
+    assert_eq!(shard("", &[]), None);
+    assert_eq!(shard("--shard 2/8", &[]), Some(second));
+    assert_eq!(shard("", &[("SYNCER_SHARD", "2/8")]), Some(second));
+    assert_eq!(shard("--shard 2/8", &[("SYNCER_SHARD", "1/8")]), Some(second));
+    assert_eq!(shard("--shard job/8", &[]), Some(WhichShard::OfJob(8)));
+    assert_eq!(shard("", &[("SYNCER_SHARD", "")]), None);
+    for wrong in ["0/8", "9/8", "8", "job/0", "job/x", "job/257"] {
+        assert!(refused(&format!("--shard {wrong}"), &[]).contains("write I/N"), "{wrong}");
+    }
+    let options = sync("", &[("SYNCER_SHARD", "2/8"), ("SYNCER_SHARD_PLAN", "plan.json")]);
+    assert_eq!(options.run.share.shard_plan, Some("plan.json".into()));
+    assert!(refused("--shard-plan plan.json", &[]).contains("required"));
+}
+
+#[test]
+fn a_subcommand_of_a_subcommand_has_its_variables() {
+    let cli =
+        parse_line("report merge a.json b.json", &[("SYNCER_SUMMARY", "s.md"), ("SYNCER_SHARD", "1/2")]);
+    let Cli { command: Command::Report(ReportCommand::Merge(options)), warnings } = cli.expect("options")
+    else {
+        panic!("another command");
+    };
+    assert_eq!(options.files, paths(&["a.json", "b.json"]));
+    assert_eq!(options.output.summary, Some("s.md".into()));
+    assert_eq!(warnings, [""; 0]);
+    assert!(refused("report merge", &[]).contains("required"));
 }

@@ -38,17 +38,17 @@ impl Variables {
     /// Reads the command line `typed` together with the variables.
     pub(super) fn matches(&self, command: &Command, typed: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
         let matches = command.clone().try_get_matches_from(&typed)?;
-        // Top-level options and subcommands exclude each other, so a subcommand is the first argument.
-        let (options_of, mut place) =
-            match matches.subcommand_name().and_then(|name| command.find_subcommand(name)) {
-                Some(subcommand) => (subcommand, 2),
-                None => (command, 1),
-            };
+        // Top-level options and subcommands exclude each other, so subcommands are the first arguments.
+        let (mut options_of, mut as_typed, mut place) = (command, &matches, 1);
+        while let Some((name, below)) = as_typed.subcommand()
+            && let Some(subcommand) = options_of.find_subcommand(name)
+        {
+            (options_of, as_typed, place) = (subcommand, below, place + 1);
+        }
         let is_action = options_of.get_name() == ACTION;
         if is_action {
             self.check_inputs(command)?;
         }
-        let as_typed = matches.subcommand().map_or(&matches, |(_, matches)| matches);
         let before: Vec<OsString> = typed.iter().take(place).cloned().collect();
         let mut arguments = typed;
         for argument in options_of.get_arguments() {
@@ -114,8 +114,10 @@ impl Variables {
 
     /// A warning for each variable that looks like ours and is none.
     pub(super) fn warnings(&self, command: &Command) -> Vec<String> {
+        let below = command.get_subcommands().flat_map(Command::get_subcommands);
         let known: BTreeSet<String> = std::iter::once(command)
             .chain(command.get_subcommands())
+            .chain(below)
             .flat_map(Command::get_arguments)
             .filter_map(name_of)
             .collect();

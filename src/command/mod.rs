@@ -5,14 +5,19 @@ pub mod completions;
 mod demo;
 pub mod doctor;
 mod login;
+mod merge;
 mod options;
 mod registries;
 pub mod schema;
 pub mod serve;
+mod shard;
 mod surroundings;
 pub mod sync;
 
-use crate::cli::{Cli, Command, DoctorOptions, LogOptions, OutputOptions, RunOptions, ServeOptions};
+use crate::cli::{
+    Cli, Command, DoctorOptions, LogOptions, MergeOptions, OutputOptions, ReportCommand, ReportOptions,
+    RunOptions, ServeOptions,
+};
 use crate::console::{print, print_error, show_progress};
 use crate::event::Events;
 use crate::report::{Interruption, Mode, Report};
@@ -39,6 +44,7 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
         Command::Action(options) => action::run(&options, &surroundings).await,
         Command::Doctor(options) => Box::pin(examine(&options, &surroundings)).await,
         Command::Serve(options) => serve(options, &surroundings).await,
+        Command::Report(ReportCommand::Merge(options)) => merge_reports(&options, &surroundings),
         Command::Schema(options) => printed(schema::text(options.name)),
         Command::Completions(options) => {
             printed(&String::from_utf8_lossy(&completions::script(options.shell)))
@@ -66,7 +72,7 @@ async fn main_job(
             return USAGE;
         }
     };
-    if let Err(error) = options::check_places(output) {
+    if let Err(error) = options::check_places(&output.report) {
         print_error(&error.text(surroundings.error_look()));
         return USAGE;
     }
@@ -90,11 +96,29 @@ async fn main_job(
             return USAGE;
         }
     };
-    tell(&report, output, surroundings)
+    tell(&report, &output.report, surroundings)
+}
+
+/// `report merge`.
+fn merge_reports(options: &MergeOptions, surroundings: &Surroundings) -> u8 {
+    surroundings.start_log(options.log.debug);
+    if let Err(error) = options::check_places(&options.output) {
+        print_error(&error.text(surroundings.error_look()));
+        return USAGE;
+    }
+    match merge::merged(&options.files) {
+        Ok(report) => tell(&report, &options.output, surroundings),
+        Err(faults) => {
+            for fault in faults {
+                print_error(&UsageError::Option(fault).text(surroundings.error_look()));
+            }
+            USAGE
+        }
+    }
 }
 
 /// Puts the report where it was asked for.
-fn tell(report: &Report, output: &OutputOptions, surroundings: &Surroundings) -> u8 {
+fn tell(report: &Report, output: &ReportOptions, surroundings: &Surroundings) -> u8 {
     let code = report.verdict().exit_code();
     let text = report.render(options::format(output.format), surroundings.output_look());
     let mut failed = Vec::new();

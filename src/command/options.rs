@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use super::login::login;
 use super::registries;
+use super::shard::share;
 use super::surroundings::Surroundings;
 use super::sync::Job;
-use crate::cli::{self, ConnectionOptions, CredentialOptions, OutputOptions, RunOptions};
+use crate::cli::{self, ConnectionOptions, CredentialOptions, ReportOptions, RunOptions};
 use crate::config::{self, Config, Faults, PrefixSources, Signatures, TargetPrefix, Trusted};
 use crate::console;
 use crate::oci::Registry;
@@ -60,9 +61,10 @@ pub(super) fn job(options: &RunOptions, mode: Mode, surroundings: &Surroundings)
         Some(path) => policy::read(path).map_err(UsageError::Policy)?,
         None => Policy::default(),
     };
-    let config =
+    let mut config =
         config::read(&options.images_files, prefix_sources(options, &policy, None), signatures(options))?;
-    assemble(options, mode, config, policy, surroundings)
+    let part = share(&options.share, &mut config, surroundings)?;
+    Ok(Job { part, ..assemble(options, mode, config, policy, surroundings)? })
 }
 
 /// Where a target prefix can come from. `trusted` is it where the lists' author is not to decide.
@@ -111,6 +113,7 @@ pub(super) fn assemble(
             ..settings(&options.connections)?
         },
         config,
+        part: None,
         policy,
         mode,
         on_tag_conflict: match options.on_tag_conflict {
@@ -123,7 +126,7 @@ pub(super) fn assemble(
 }
 
 /// Fails if there is no folder for what is to be written after the run: that would be late to say so.
-pub(super) fn check_places(output: &OutputOptions) -> Result<(), UsageError> {
+pub(super) fn check_places(output: &ReportOptions) -> Result<(), UsageError> {
     for (name, path) in [("--report", &output.report), ("--summary", &output.summary)] {
         let folder = path.as_deref().map(folder_of).filter(|folder| !folder.is_dir());
         if let Some(folder) = folder {

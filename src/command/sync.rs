@@ -16,7 +16,7 @@ use crate::oci::Registry;
 use crate::plan::{Plan, plan};
 use crate::policy::Policy;
 use crate::registry::{Credential, Credentials, Registries, Settings, SetupError};
-use crate::report::{Interruption, Mode, OnTagConflict, Pulls, Report, Run};
+use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run};
 use crate::store::{self, Remembered, Source, Sources, Target};
 
 /// Manifests are kept between inspection and copy up to so many bytes for each registry.
@@ -27,6 +27,8 @@ const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
 pub struct Job {
     /// The images, and where they go.
     pub config: Config,
+    /// Which part of the lists the images are, where several runs share them.
+    pub part: Option<Part>,
     /// What the operator asks for.
     pub policy: Policy,
     /// Whether it is done or only said.
@@ -96,6 +98,8 @@ impl Job {
             bytes_sent_twice: traffic.sent_twice.load(Ordering::Relaxed),
             on_tag_conflict: self.on_tag_conflict,
             pulls,
+            part: self.part,
+            unreported: None,
             interruption: stop.peek().copied(),
             remarks: Vec::new(),
             commit: None,

@@ -236,6 +236,7 @@ impl Entries {
         let Some(prefix) = prefix else { return };
         match prefix.target(&wanted.repository, wanted.tag) {
             Ok(target) => self.entries.push(Entry {
+                position: self.entries.len(),
                 location,
                 written: wanted.written,
                 source: wanted.source,

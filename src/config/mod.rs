@@ -27,7 +27,7 @@ pub use file::ListFile;
 pub use schema::LIST_SCHEMA;
 pub use target_name::{PrefixError, Target, TargetPrefix};
 
-use crate::oci::{Platform, Reference};
+use crate::oci::{Digest, Digester, Platform, Reference};
 
 /// The largest list or policy, in bytes.
 pub const MAX_BYTES: usize = 5 * 1024 * 1024;
@@ -45,9 +45,25 @@ pub struct Config {
     pub warnings: Vec<Diagnostic>,
 }
 
+impl Config {
+    /// Of what the lists ask for, in their order: runs with the same digest were given the same lists.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut digester = Digester::sha256();
+        for entry in &self.entries {
+            // None of these has a control character in it.
+            let platforms = entry.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            digester.update(format!("{}\t{}\t{platforms}\n", entry.target, entry.source).as_bytes());
+        }
+        digester.finish()
+    }
+}
+
 /// An image of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Its place among all entries of the lists, from 0.
+    pub position: usize,
     /// Where the entry's `source` stands.
     pub location: Location,
     /// The source as the list has it.

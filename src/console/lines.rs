@@ -98,7 +98,7 @@ mod tests {
         lines.tick(seconds(30));
         let cause = Cause {
             side: Side::Target,
-            operation: "push blob",
+            operation: "push blob".into(),
             reference: "r.example/b@sha256:00".to_owned(),
             kind: CauseKind::Failure,
             message: "500\n::error::x".to_owned(),

@@ -173,7 +173,7 @@ impl<'a> Image<'a> {
             (Err(Stop::Conflict(cause)), _) => Err(Stop::Conflict(cause)),
             (_, Err(refused)) => Err(refused),
             (Err(Stop::Failed(unknown)), Ok(())) => {
-                Err(Stop::Failed(Cause { operation: Cause::READ_BACK, ..unknown }))
+                Err(Stop::Failed(Cause { operation: Cause::READ_BACK.into(), ..unknown }))
             }
             (Ok(false), Ok(())) => Err(self.tag_not_there()),
         }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Registry, Repository, Tag};
-use crate::store::{BlobStream, Pulls, Source, StoreError, StoreErrorKind};
+use crate::store::{BlobStream, Pulls, Source, StoreError, StoreErrorKind, Tags};
 
 /// With fewer pulls left than this, images are looked at one after the other.
 const FEW: u64 = 1000;
@@ -232,7 +232,7 @@ impl Source for InTurn<'_> {
         self.source.referrers(repository, subject, tags).await
     }
 
-    async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
+    async fn all_tags(&self, repository: &Repository) -> Result<Option<Tags>, StoreError> {
         self.source.all_tags(repository).await
     }
 

@@ -6,17 +6,17 @@
 mod line;
 mod odds;
 mod platforms;
+mod present;
 mod source;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::stream::{self, Stream, StreamExt as _};
+use futures::stream::{self, StreamExt as _};
 
 use crate::config::{Config, Entry, Signatures};
 use crate::event::{Event, Events};
 use crate::fault::cause;
-use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository};
+use crate::oci::{Digest, ManifestRef, RawManifest};
 use crate::plan::{
     Cause, Companion, CompanionKind, Companions, Found, Graph, Inventory, Observation, Platforms, Side,
     SourceState, TargetState, forbidden, may_move,
@@ -66,7 +66,7 @@ pub async fn inspect(
     events.tell(Event::InspectionStarted { entries: config.entries.len() });
     let places = line::places(config);
     let (places, odds) = (&places, &Odds::of(config.entries.len()));
-    let observations: HashMap<usize, Observation> = stream::iter(in_turns(config, places))
+    let looked_at = stream::iter(in_turns(config, places))
         .map(|(index, entry)| async move {
             let look = Look {
                 entry,
@@ -90,12 +90,17 @@ pub async fn inspect(
             (index, observation)
         })
         .buffer_unordered(AT_A_TIME)
-        .take_until(stop.clone())
-        .collect()
+        .take_until(stop.clone());
+    let mut observations: Vec<Option<Observation>> = config.entries.iter().map(|_| None).collect();
+    looked_at
+        .for_each(|(index, observation)| {
+            observations[index] = Some(observation);
+            std::future::ready(())
+        })
         .await;
     let mut inspection = in_order(config, observations);
     if depth == Depth::Full {
-        let present = present_blobs(config, policy, &inspection.inventory, target.as_ref());
+        let present = present::present_blobs(config, policy, &inspection.inventory, target.as_ref());
         let present = present.take_until(stop).collect().await;
         inspection.inventory.present_blobs = Some(present);
     }
@@ -109,56 +114,19 @@ fn in_turns<'a>(config: &'a Config, places: &[Place]) -> impl Iterator<Item = (u
     turns.into_iter()
 }
 
-fn in_order(config: &Config, mut observations: HashMap<usize, Observation>) -> Inspection {
+fn in_order(config: &Config, observations: Vec<Option<Observation>>) -> Inspection {
     let mut unseen = Vec::new();
-    let ordered = config.entries.iter().enumerate().map(|(index, entry)| {
-        observations.remove(&index).unwrap_or_else(|| {
-            unseen.push(index);
-            let message = "the run ended before its turn".to_owned();
-            let cause = Cause::failure(Side::Source, "look at", entry.source.to_string(), message);
-            observation(SourceState::Blocked(cause), TargetState::Absent)
-        })
-    });
+    let ordered =
+        observations.into_iter().zip(&config.entries).enumerate().map(|(index, (observation, entry))| {
+            observation.unwrap_or_else(|| {
+                unseen.push(index);
+                let message = "the run ended before its turn".to_owned();
+                let cause = Cause::failure(Side::Source, "look at", entry.source.to_string(), message);
+                self::observation(SourceState::Blocked(cause), TargetState::Absent)
+            })
+        });
     let observations = ordered.collect();
     Inspection { inventory: Inventory { observations, present_blobs: None }, unseen }
-}
-
-/// Which of the blobs that may have to move the target's repositories have.
-fn present_blobs<'a>(
-    config: &'a Config,
-    policy: &'a Policy,
-    inventory: &'a Inventory,
-    target: &'a dyn Source,
-) -> impl Stream<Item = (Repository, Digest)> + 'a {
-    let mut wanted: HashMap<(&Repository, &Digest), &Descriptor> = HashMap::new();
-    for (entry, observation) in config.entries.iter().zip(&inventory.observations) {
-        let image = match (&observation.source, &observation.target) {
-            (_, TargetState::Absent) => observation.graph.as_ref(),
-            (SourceState::Found(found), TargetState::Present(present)) if found.digest != *present => {
-                observation.graph.as_ref().filter(|_| may_move(config, policy, entry))
-            }
-            _ => None,
-        };
-        let companions = match (&observation.companions, &observation.target) {
-            (Companions::Found(companions), TargetState::Absent | TargetState::Present(_)) => {
-                companions.as_slice()
-            }
-            _ => &[],
-        };
-        let graphs =
-            image.into_iter().chain(companions.iter().filter_map(|companion| companion.graph.as_ref()));
-        for blob in graphs.flat_map(|graph| graph.distinct_blobs()) {
-            wanted.insert((&entry.target.repository, &blob.digest), blob);
-        }
-    }
-    stream::iter(wanted)
-        .map(move |((repository, _), blob)| async move {
-            // What could not be asked counts as missing: the estimate errs on the larger side.
-            let present = target.has_blob(repository, blob).await.unwrap_or(false);
-            present.then(|| (repository.clone(), blob.digest.clone()))
-        })
-        .buffer_unordered(AT_A_TIME)
-        .filter_map(std::future::ready)
 }
 
 /// One entry, being looked at.

@@ -33,7 +33,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Target, verified,
+    BlobOrigin, BlobStream, Placed, Push, Source, StoreError, StoreErrorKind, Tags, Target, verified,
 };
 
 pub use incoming::Incoming;
@@ -278,8 +278,9 @@ impl Source for Layout {
         self.blocking("list referrers of", name, move |inner| inner.referrers(&subject)).await
     }
 
-    async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
-        Ok(Some(self.tags(repository).await?.unwrap_or_default()))
+    async fn all_tags(&self, repository: &Repository) -> Result<Option<Tags>, StoreError> {
+        let tags = self.tags(repository).await?.unwrap_or_default();
+        Ok(Some(Arc::new(tags.into_iter().collect())))
     }
 }
 

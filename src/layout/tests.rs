@@ -80,7 +80,7 @@ async fn reading_makes_nothing() {
     assert_eq!(layout.manifest(&a, &ManifestRef::Digest(Digest::sha256(b""))).await.expect("absent"), None);
     assert!(!layout.has_blob(&a, &blob(b"")).await.expect("absent"));
     assert_eq!(layout.referrers(&a, &Digest::sha256(b""), None).await.expect("none"), []);
-    assert_eq!(layout.all_tags(&a).await.expect("none"), Some(vec![]));
+    assert_eq!(layout.all_tags(&a).await.expect("none"), Some(Arc::default()));
     let error = layout.blob(&a, &blob(b"")).await.err().expect("absent");
     assert_eq!(error.kind, StoreErrorKind::NotFound);
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);

@@ -3,8 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::{
     Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Companions, Decision, Found, Graph,
     Inventory, Item, Observation, Plan, Platforms, Remark, RemarkKind, Side, SourceState, Standing,
@@ -38,7 +36,7 @@ pub fn plan(config: &Config, policy: &Policy, inventory: Inventory) -> Plan {
             item
         })
         .collect();
-    Plan { digest: digest(config, policy, &items), items, seen_blobs }
+    Plan::new(items, config.signatures, policy.digest(), seen_blobs)
 }
 
 /// Why an entry's source may not be mirrored, if the policy says so. Nobody has to look at it then.
@@ -56,7 +54,7 @@ pub fn may_move(config: &Config, policy: &Policy, entry: &Entry) -> bool {
 fn violation(entry: &Entry, refusal: &Refusal) -> Cause {
     Cause {
         side: Side::Source,
-        operation: "mirror",
+        operation: "mirror".into(),
         reference: entry.source.to_string(),
         kind: CauseKind::Policy,
         message: refusal.to_string(),
@@ -66,6 +64,8 @@ fn violation(entry: &Entry, refusal: &Refusal) -> Cause {
 fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observation) -> Item {
     let Observation { source, target, media_type, platforms, graph, companions, seen_blobs: _ } = observation;
     let mut item = Item {
+        position: entry.position,
+        chosen: entry.platforms.clone(),
         location: entry.location.clone(),
         source: entry.source.clone(),
         target: entry.target.clone(),
@@ -250,7 +250,7 @@ impl Item {
         };
         Some(Cause {
             side: Side::Source,
-            operation: "mirror",
+            operation: "mirror".into(),
             reference: self.source.to_string(),
             kind: CauseKind::Policy,
             message: message.to_owned(),
@@ -296,27 +296,4 @@ impl Moves {
         let fresh = self.present.insert((repository.clone(), blob.digest.clone()));
         if fresh && self.reachable.insert(blob.digest.clone()) { blob.size } else { 0 }
     }
-}
-
-/// What was decided to be at the target, and nothing of how the target stands: SHA-256 of the canonical
-/// JSON (RFC 8785) of the entries, sorted by target, and of the policy's digest.
-fn digest(config: &Config, policy: &Policy, items: &[Item]) -> Digest {
-    let mut entries: Vec<_> = config
-        .entries
-        .iter()
-        .zip(items)
-        .map(|(entry, item)| {
-            json!({
-                "target": entry.target.to_string(),
-                "source": entry.source.to_string(),
-                "digest": item.digest.as_ref().map(ToString::to_string),
-                "platforms": entry.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "signatures": config.signatures.word(),
-            })
-        })
-        .collect();
-    entries.sort_by(|one, other| one["target"].as_str().cmp(&other["target"].as_str()));
-    let document = json!({ "entries": entries, "policy": policy.digest().map(|digest| digest.to_string()) });
-    // Strings, lists and null: this always has a canonical form.
-    Digest::sha256(&serde_json_canonicalizer::to_vec(&document).unwrap_or_default())
 }

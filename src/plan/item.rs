@@ -1,5 +1,6 @@
 //! The plan's vocabulary: an item, its decision, the causes and remarks.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,12 +11,16 @@ use crate::oci::{Digest, MediaType, Platform, RawManifest, Reference};
 /// What is to be done about one entry of the list.
 #[derive(Debug, Clone)]
 pub struct Item {
+    /// Its place among all entries of the lists, from 0.
+    pub position: usize,
     /// Where the list names the image.
     pub location: Location,
     /// The image, as a full reference.
     pub source: Reference,
     /// Where it belongs.
     pub target: Target,
+    /// The platforms that the list chooses; empty means all of them.
+    pub chosen: Vec<Platform>,
     /// What to do.
     pub decision: Decision,
     /// The digest that the source's reference stands for.
@@ -94,7 +99,7 @@ pub struct Cause {
     /// Whose side it is on.
     pub side: Side,
     /// What was tried, to fit "failed to …".
-    pub operation: &'static str,
+    pub operation: Cow<'static, str>,
     /// On what.
     pub reference: String,
     /// Whether it failed or is forbidden.
@@ -112,7 +117,7 @@ impl Cause {
     /// Something that failed.
     #[must_use]
     pub const fn failure(side: Side, operation: &'static str, reference: String, message: String) -> Self {
-        Self { side, operation, reference, kind: CauseKind::Failure, message }
+        Self { side, operation: Cow::Borrowed(operation), reference, kind: CauseKind::Failure, message }
     }
 }
 
@@ -189,6 +194,17 @@ pub enum RemarkKind {
 }
 
 impl RemarkKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::SourceGone,
+        Self::TargetNotReadable,
+        Self::PlatformsLeftOut,
+        Self::ForeignLayer,
+        Self::CompanionsSkipped,
+        Self::CompanionConflict,
+        Self::CompanionGone,
+    ];
+
     /// The kind in reports, in kebab case.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -19,6 +19,9 @@ pub use outcome::{Outcome, Proof, Result, Transfer};
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::json;
+
+use crate::config::Signatures;
 use crate::oci::{Digest, Registry, Repository};
 
 /// What is to be done, an item for each entry of the list, in its order.
@@ -28,11 +31,27 @@ pub struct Plan {
     pub digest: Digest,
     /// The items.
     pub items: Vec<Item>,
+    /// What is done about companions.
+    pub signatures: Signatures,
+    /// The digest of the operator's policy, if there is one.
+    pub policy: Option<Digest>,
     /// Blobs that were seen at the target, each with a repository that has it: others can mount it there.
     pub seen_blobs: HashMap<Digest, Repository>,
 }
 
 impl Plan {
+    /// A plan of these items, with its digest.
+    #[must_use]
+    pub fn new(
+        items: Vec<Item>,
+        signatures: Signatures,
+        policy: Option<Digest>,
+        seen_blobs: HashMap<Digest, Repository>,
+    ) -> Self {
+        let digest = digest(&items, signatures, policy.as_ref());
+        Self { digest, items, signatures, policy, seen_blobs }
+    }
+
     /// How many manifests a sync reads from a source to do this: those of images and companions to be copied, each
     /// once.
     #[must_use]
@@ -53,4 +72,25 @@ impl Plan {
         let items = self.items.iter().filter(|item| item.source.registry == *source);
         items.filter(|item| matches!(item.decision, Decision::Deferred(_))).count() as u64
     }
+}
+
+/// What was decided to be at the target, and nothing of how the target stands: SHA-256 of the canonical
+/// JSON (RFC 8785) of the items, sorted by target, and of the policy's digest.
+fn digest(items: &[Item], signatures: Signatures, policy: Option<&Digest>) -> Digest {
+    let mut entries: Vec<_> = items
+        .iter()
+        .map(|item| {
+            json!({
+                "target": item.target.to_string(),
+                "source": item.source.to_string(),
+                "digest": item.digest.as_ref().map(ToString::to_string),
+                "platforms": item.chosen.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "signatures": signatures.word(),
+            })
+        })
+        .collect();
+    entries.sort_by(|one, other| one["target"].as_str().cmp(&other["target"].as_str()));
+    let document = json!({ "entries": entries, "policy": policy.map(ToString::to_string) });
+    // Strings, lists and null: this always has a canonical form.
+    Digest::sha256(&serde_json_canonicalizer::to_vec(&document).unwrap_or_default())
 }

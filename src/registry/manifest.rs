@@ -2,6 +2,7 @@
 //! manifests", "Pushing Manifests", "Listing Tags").
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -19,7 +20,8 @@ use crate::oci::{
     Repository, Tag,
 };
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Pulls, Push, Source, StoreError, StoreErrorKind, Target,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Pulls, Push, Source, StoreError, StoreErrorKind, Tags,
+    Target,
 };
 
 /// [`MediaType::ACCEPTED_MANIFESTS`], as a header.
@@ -257,8 +259,12 @@ impl<A: Send + Sync> Source for Remote<A> {
         self.list_referrers(repository, subject, tags).await
     }
 
-    async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
-        if self.is_direct { self.first_page_of_tags(repository).await } else { Ok(None) }
+    async fn all_tags(&self, repository: &Repository) -> Result<Option<Tags>, StoreError> {
+        if !self.is_direct {
+            return Ok(None);
+        }
+        let tags = self.first_page_of_tags(repository).await?;
+        Ok(tags.map(|tags| Arc::new(tags.into_iter().collect())))
     }
 
     fn pulls(&self) -> Pulls {

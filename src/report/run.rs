@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::part::{Part, Unreported};
 use crate::oci::Registry;
 
 /// What a report says of the run as a whole.
@@ -25,6 +26,10 @@ pub struct Run {
     pub on_tag_conflict: OnTagConflict,
     /// What registries that count what is read of them still allow, as far as they have said so.
     pub pulls: Vec<Pulls>,
+    /// The part of the lists that the run did, where several runs share them.
+    pub part: Option<Part>,
+    /// The parts of which there is no report, in a report of several.
+    pub unreported: Option<Unreported>,
     /// What ended the run before its time.
     pub interruption: Option<Interruption>,
     /// What there is to say of the run as a whole: sentences without their full stops. They can hold what came from

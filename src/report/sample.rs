@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Link, Mode, OnTagConflict, Report, Run};
-use crate::config::{Change, Changes, Diagnostic, Location, Target};
+use crate::config::{Change, Changes, Diagnostic, Location, Signatures, Target};
 use crate::oci::{Descriptor, Digest, MediaType, Platform, Reference, Registry, Tag};
 use crate::plan::{
     Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Decision, Graph, Item, Node, Outcome, Plan,
@@ -23,7 +23,7 @@ pub(super) fn location(line: u32) -> Location {
 pub(super) fn cause(kind: CauseKind, message: &str) -> Cause {
     Cause {
         side: Side::Source,
-        operation: "read the manifest of",
+        operation: "read the manifest of".into(),
         reference: "docker.io/library/app:1".to_owned(),
         kind,
         message: message.to_owned(),
@@ -39,6 +39,8 @@ fn item_from(registry: &str, repository: &str, target: &str, tag: &str) -> Item 
     let tag: Tag = tag.parse().expect("a tag");
     let image = digest(&format!("{repository}:{tag}"));
     Item {
+        position: 0,
+        chosen: vec![],
         location: location(1),
         source: Reference {
             registry: registry.parse::<Registry>().expect("a registry"),
@@ -118,6 +120,8 @@ fn run(mode: Mode) -> Run {
         bytes_sent_twice: 0,
         on_tag_conflict: OnTagConflict::Fail,
         pulls: Vec::new(),
+        part: None,
+        unreported: None,
         interruption: None,
         remarks: Vec::new(),
         commit: None,
@@ -126,7 +130,14 @@ fn run(mode: Mode) -> Run {
 }
 
 fn report(mode: Mode, items: Vec<Item>, results: Option<Vec<Result>>) -> Report {
-    let plan = Plan { digest: digest("the plan"), items, seen_blobs: HashMap::new() };
+    let items = items.into_iter().enumerate().map(|(position, item)| Item { position, ..item }).collect();
+    let plan = Plan {
+        digest: digest("the plan"),
+        items,
+        signatures: Signatures::Copy,
+        policy: None,
+        seen_blobs: HashMap::new(),
+    };
     let prefix = "registry.example.com/mirror/".parse().expect("a prefix");
     Report { run: run(mode), plan, prefix, unseen: BTreeSet::new(), results, changes: None, warnings: vec![] }
 }
@@ -171,6 +182,7 @@ pub(super) fn rich_change() -> Report {
         _ => Change::Unchanged,
     };
     let removed = crate::config::Entry {
+        position: 0,
         location: location(99),
         written: "org/old:1".to_owned(),
         source: "docker.io/org/old:1".parse().expect("a reference"),
@@ -214,7 +226,7 @@ pub(super) fn rich_sync() -> Report {
     results[3].proof = Some(Proof { expected: 1, verified: 1 });
     results[9] = result(Outcome::Failed(Cause {
         side: Side::Target,
-        operation: "push blob",
+        operation: "push blob".into(),
         reference: "registry.example.com/mirror/quay.io/prometheus/node-exporter@sha256:9f86d081884c"
             .to_owned(),
         kind: CauseKind::Failure,
@@ -238,7 +250,7 @@ fn planned_outcome(item: &Item) -> Outcome {
         Decision::Move => Outcome::Moved,
         Decision::Conflict => Outcome::Conflict(Cause {
             side: Side::Target,
-            operation: "write the tag",
+            operation: "write the tag".into(),
             reference: item.target.to_string(),
             kind: CauseKind::Failure,
             message: "it has another digest".to_owned(),
@@ -369,7 +381,7 @@ fn in_the_way() -> Vec<Item> {
     let mut unsigned = item_from("ghcr.io", "someone/unsigned", "ghcr.io/someone/unsigned", "3");
     unsigned.decision = Decision::Blocked(Cause {
         side: Side::Source,
-        operation: "mirror",
+        operation: "mirror".into(),
         reference: "ghcr.io/someone/unsigned:3".to_owned(),
         kind: CauseKind::Policy,
         message: "no signature of it was found, and `--signatures require` wants one".to_owned(),
@@ -390,7 +402,7 @@ fn in_the_way() -> Vec<Item> {
     let mut hostile = item("evil/app", "1");
     hostile.decision = Decision::Blocked(Cause {
         side: Side::Source,
-        operation: "read the manifest of",
+        operation: "read the manifest of".into(),
         reference: "docker.io/evil/app:1".to_owned(),
         kind: CauseKind::Failure,
         message: hostile_words().to_owned(),

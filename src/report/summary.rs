@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::units::{bytes, count, duration, number};
-use super::{Mode, OnTagConflict, Pulls, Report, Status, Totals, Verdict};
+use super::{Mode, OnTagConflict, Part, Pulls, Report, Status, Totals, Unreported, Verdict};
 use crate::oci::Registry;
 
 /// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.
@@ -12,20 +12,42 @@ pub(super) fn headline(report: &Report, totals: &Totals) -> String {
     if totals.items == 0 && report.changes.is_some() {
         return "Nothing to sync: no image is new or changed".to_owned();
     }
-    if totals.items == 0 {
-        return "Nothing to do: the list has no images".to_owned();
+    let part = report.run.part.as_ref().map(Part::name);
+    let is_whole = report.run.unreported.is_none();
+    if totals.items == 0 && is_whole {
+        return format!("Nothing to do: {} has no images", part.as_deref().unwrap_or("the list"));
     }
-    if totals.count(Status::UpToDate) == totals.items && report.run.interruption.is_none() {
+    if totals.count(Status::UpToDate) == totals.items && report.run.interruption.is_none() && is_whole {
+        let of = part.map_or_else(String::new, |part| format!(" of {part}"));
         return match totals.items {
-            1 => "Nothing to do: the image is up to date".to_owned(),
-            _ => format!("Nothing to do: all {images} are up to date"),
+            1 => format!("Nothing to do: the image{of} is up to date"),
+            _ => format!("Nothing to do: all {images}{of} are up to date"),
         };
     }
     let name = match report.run.mode {
         Mode::Plan => "Plan",
         Mode::Sync => "Sync",
     };
-    format!("{name}: {}", standing(totals))
+    let part = part.map_or_else(String::new, |part| format!(", {part}"));
+    let standing = tally(totals).map(|(_, text)| text).chain(not_reported(report));
+    format!("{name}{part}: {}", standing.collect::<Vec<_>>().join(", "))
+}
+
+/// How many images are in no report, where some of several have none.
+pub(super) fn not_reported(report: &Report) -> Option<String> {
+    let unreported = report.run.unreported.as_ref()?;
+    Some(format!("{} not reported", number(unreported.images as u64)))
+}
+
+/// What a report is of: `200 images`, or `25 of 200 images` where it is of a part.
+pub(super) fn subject(report: &Report, totals: &Totals) -> String {
+    let reported = totals.items as u64;
+    let all = match (&report.run.part, &report.run.unreported) {
+        (Some(part), _) => part.images as u64,
+        (None, Some(unreported)) => reported + unreported.images as u64,
+        (None, None) => return count(reported, "image", "images"),
+    };
+    format!("{} of {}", number(reported), count(all, "image", "images"))
 }
 
 /// How many stand how: `1 conflict, 5 copied, 3 up to date`.
@@ -102,7 +124,9 @@ pub(super) fn verdict(report: &Report, totals: &Totals) -> Option<String> {
 
 /// What the headline's numbers do not say of a run that did not end well, as a sentence without its full stop.
 pub(super) fn moral(report: &Report, totals: &Totals) -> Option<String> {
-    let is_said = report.verdict() == Verdict::Failed && report.run.interruption.is_none();
+    let is_said = report.verdict() == Verdict::Failed
+        && report.run.interruption.is_none()
+        && report.run.unreported.is_none();
     reason(report, totals).filter(|_| !is_said)
 }
 
@@ -130,16 +154,21 @@ fn reason(report: &Report, totals: &Totals) -> Option<String> {
                 Mode::Sync => format!("{}, this is what was done", how.sentence()),
             })
         }
-        Verdict::Failed => match report.run.interruption {
-            Some(how) => how.sentence().to_owned(),
-            None => tally(totals)
-                .filter(|(status, _)| matches!(status, Status::Failed | Status::Blocked | Status::NotRun))
-                .map(|(_, text)| text)
-                .collect::<Vec<_>>()
-                .join(", "),
-        },
+        Verdict::Failed => failed(report, totals),
         Verdict::Conflict => not_done(report, totals),
     })
+}
+
+/// What is missing, and what ended the run or else did not succeed.
+fn failed(report: &Report, totals: &Totals) -> String {
+    let missing = report.run.unreported.as_ref().map(Unreported::sentence);
+    if let Some(how) = report.run.interruption {
+        return missing.into_iter().chain([how.sentence().to_owned()]).collect::<Vec<_>>().join("; ");
+    }
+    let failed = tally(totals)
+        .filter(|(status, _)| matches!(status, Status::Failed | Status::Blocked | Status::NotRun))
+        .map(|(_, text)| text);
+    missing.into_iter().chain(failed).collect::<Vec<_>>().join(", ")
 }
 
 /// What the operator did not allow, and what stands in the way.

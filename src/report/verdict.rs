@@ -11,7 +11,7 @@ pub enum Verdict {
     Interrupted,
     /// SIGTERM ended the run.
     Terminated,
-    /// Something is blocked or failed, or the time ran out.
+    /// Something is blocked or failed, the time ran out, or one of several runs has no report.
     Failed,
     /// A tag is in conflict, or an image is not allowed, by the policy or by `--signatures require`.
     Conflict,
@@ -52,6 +52,7 @@ impl Report {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let run = self.run.interruption.map_or(Verdict::Done, Verdict::of_interruption);
+        let missing = if self.run.unreported.is_some() { Verdict::Failed } else { Verdict::Done };
         let of_entry = |entry: super::Entry<'_>| match entry.status() {
             _ if !entry.is_of_this_change() => Verdict::Done,
             Status::Blocked | Status::Failed if entry.violates_policy() => Verdict::Conflict,
@@ -60,7 +61,7 @@ impl Report {
             Status::Deferred => Verdict::Deferred,
             _ => Verdict::Done,
         };
-        self.entries().map(of_entry).fold(run, Verdict::min)
+        self.entries().map(of_entry).fold(run.min(missing), Verdict::min)
     }
 }
 

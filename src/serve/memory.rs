@@ -12,7 +12,7 @@ use futures::TryStreamExt as _;
 use super::backend::{Backend, Upload};
 use crate::oci::{Descriptor, Digest, Digester, ManifestRef, MediaType, RawManifest, Repository, Tag};
 use crate::store::{
-    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Target,
+    BlobOrigin, BlobStream, MANIFEST_LIMIT, Placed, Push, Source, StoreError, StoreErrorKind, Tags, Target,
     verified,
 };
 
@@ -203,8 +203,9 @@ impl Source for Memory {
         Ok(found)
     }
 
-    async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
-        Ok(Some(self.tags(repository).await?.unwrap_or_default()))
+    async fn all_tags(&self, repository: &Repository) -> Result<Option<Tags>, StoreError> {
+        let tags = self.tags(repository).await?.unwrap_or_default();
+        Ok(Some(Arc::new(tags.into_iter().collect())))
     }
 }
 

@@ -24,6 +24,9 @@ pub use verified::{Midstates, verified};
 
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Registry, Repository, Tag};
 
+/// All tags of a repository. Each of its images is compared with them, so that they are shared and not copied.
+pub type Tags = Arc<HashSet<Tag>>;
+
 /// The most bytes that a manifest may have: 4 MiB (distribution-spec, "Pushing Manifests").
 pub const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
 
@@ -77,7 +80,7 @@ pub trait Source: Send + Sync {
 
     /// The tags of a repository if one request lists them all, `None` where that is not so: where there
     /// are more pages, or the registry does not list tags.
-    async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError>;
+    async fn all_tags(&self, repository: &Repository) -> Result<Option<Tags>, StoreError>;
 
     /// How many manifests may still be read.
     fn pulls(&self) -> Pulls {

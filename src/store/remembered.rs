@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{BlobStream, Pulls, SingleFlight, Source, StoreError};
+use super::{BlobStream, Pulls, SingleFlight, Source, StoreError, Tags};
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, Tag};
 
 /// Remembers what a source said: a tag stands for one digest all through a run, however often it is
@@ -16,8 +16,8 @@ use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Repository, Tag};
 /// Failures are not remembered.
 pub struct Remembered {
     inner: Arc<dyn Source>,
-    resolved: Once<(Repository, Tag), Option<Descriptor>>,
-    tags: Once<Repository, Option<Vec<Tag>>>,
+    resolved: Once<(Repository, Tag), Option<Arc<Descriptor>>>,
+    tags: Once<Repository, Option<Tags>>,
     referrers: Once<(Repository, Digest), Vec<Descriptor>>,
     manifests: Mutex<Kept>,
 }
@@ -51,7 +51,14 @@ impl Remembered {
 }
 
 /// Answers that are asked for once, even if many ask at the same time.
-struct Once<K, V>(Mutex<HashMap<K, Arc<SingleFlight<V>>>>);
+struct Once<K, V>(Mutex<HashMap<K, Answer<V>>>);
+
+/// What is kept of a question. There are several for each image of a list: what is answered takes no more room than
+/// its answer.
+enum Answer<V> {
+    Known(V),
+    Asked(Arc<SingleFlight<V>>),
+}
 
 impl<K, V> Default for Once<K, V> {
     fn default() -> Self {
@@ -59,15 +66,23 @@ impl<K, V> Default for Once<K, V> {
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Once<K, V> {
+impl<K: Clone + Eq + Hash, V: Clone> Once<K, V> {
     async fn get(
         &self,
         key: K,
         ask: impl Future<Output = Result<V, StoreError>> + Send,
     ) -> Result<V, StoreError> {
-        let flight =
-            Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        flight.get(|_| true, ask).await
+        let flight = {
+            let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match answers.entry(key.clone()).or_insert_with(|| Answer::Asked(Arc::default())) {
+                Answer::Known(answer) => return Ok(answer.clone()),
+                Answer::Asked(flight) => Arc::clone(flight),
+            }
+        };
+        let answer = flight.get(|_| true, ask).await?;
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(key, Answer::Known(answer.clone()));
+        Ok(answer)
     }
 }
 
@@ -106,7 +121,8 @@ impl Source for Remembered {
     ) -> Result<Option<Descriptor>, StoreError> {
         let Some(tag) = reference.tag() else { return self.inner.resolve(repository, reference).await };
         let key = (repository.clone(), tag.clone());
-        self.resolved.get(key, self.inner.resolve(repository, reference)).await
+        let ask = async { Ok(self.inner.resolve(repository, reference).await?.map(Arc::new)) };
+        Ok(self.resolved.get(key, ask).await?.map(Arc::unwrap_or_clone))
     }
 
     async fn manifest(
@@ -119,10 +135,10 @@ impl Source for Remembered {
             ManifestRef::Tag(tag) => {
                 let fetch = async {
                     let manifest = self.fetch(repository, reference).await?;
-                    Ok(manifest.map(|manifest| manifest.descriptor()))
+                    Ok(manifest.map(|manifest| Arc::new(manifest.descriptor())))
                 };
                 match self.resolved.get((repository.clone(), tag.clone()), fetch).await? {
-                    Some(descriptor) => descriptor.digest,
+                    Some(descriptor) => descriptor.digest.clone(),
                     None => return Ok(None),
                 }
             }
@@ -164,7 +180,7 @@ impl Source for Remembered {
         self.referrers.get(key, self.inner.referrers(repository, subject, tags)).await
     }
 
-    async fn all_tags(&self, repository: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
+    async fn all_tags(&self, repository: &Repository) -> Result<Option<Tags>, StoreError> {
         // A list only spares questions: one that cannot be had is done without, and not asked for again.
         let list = async { Ok(self.inner.all_tags(repository).await.unwrap_or(None)) };
         self.tags.get(repository.clone(), list).await

@@ -9,7 +9,7 @@ use super::kind::{COSIGN_TAGS, of_referrer};
 use crate::fault::cause;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest, Repository, Tag};
 use crate::plan::{Cause, Companion, CompanionKind, CompanionPlace, Side, Standing};
-use crate::store::{Source, StoreError, StoreErrorKind};
+use crate::store::{Source, StoreError, StoreErrorKind, Tags};
 use crate::walk::walk;
 
 /// More companions of one image than this are taken for an attack, or for a mistake.
@@ -87,12 +87,11 @@ impl Sides<'_> {
     /// A cache lists what was asked of it before, which is the image and not what belongs to it. So where a list
     /// has no companion of any image, those of this one are asked for all the same; one that is there shows that
     /// the list is not whole.
-    async fn tags(&self) -> Result<Option<HashSet<Tag>>, StoreError> {
+    async fn tags(&self) -> Result<Option<Tags>, StoreError> {
         if !self.believes_lists {
             return Ok(None);
         }
         let Some(tags) = self.source.all_tags(self.source_repository).await? else { return Ok(None) };
-        let tags: HashSet<Tag> = tags.into_iter().collect();
         if self.source_tag.is_some_and(|tag| !tags.contains(tag)) {
             return Ok(None);
         }
@@ -114,7 +113,7 @@ impl Sides<'_> {
 
 struct Search<'a> {
     sides: Sides<'a>,
-    tags: Option<HashSet<Tag>>,
+    tags: Option<Tags>,
 }
 
 impl Search<'_> {
@@ -185,7 +184,7 @@ impl Search<'_> {
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Companion>, Cause> {
         let Sides { source, source_repository, target, target_repository, at_target: there, .. } = self.sides;
         let listed =
-            source.referrers(source_repository, subject, self.tags.as_ref()).await.map_err(at_source)?;
+            source.referrers(source_repository, subject, self.tags.as_deref()).await.map_err(at_source)?;
         let listed: Vec<Descriptor> =
             listed.into_iter().filter(|referrer| referrer.media_type.is_manifest()).collect();
         if listed.is_empty() {

@@ -17,5 +17,6 @@ mod comments;
 mod events;
 mod logins;
 mod results;
+mod shards;
 mod strangers;
 mod workflow;

@@ -64,9 +64,18 @@ impl Workflow {
         ];
         let mut inputs: BTreeMap<String, String> =
             defaults.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        for name in
-            ["images-file", "target-repo-auth-key", "access-token", "auth", "policy-file", "on-tag-conflict"]
-        {
+        for name in [
+            "images-file",
+            "target-repo-auth-key",
+            "access-token",
+            "auth",
+            "policy-file",
+            "on-tag-conflict",
+            "shard",
+            "shard-plan",
+            "shards",
+            "merge-reports",
+        ] {
             inputs.insert(name.to_owned(), String::new());
         }
         inputs.insert("target-repo-prefix".to_owned(), format!("{}/mirror/", target.host()));

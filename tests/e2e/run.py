@@ -13,8 +13,10 @@ import cases_conformance
 import cases_debian
 import cases_kill
 import cases_layout
+import cases_many
 import cases_memory
 import cases_mirror
+import cases_shard
 import cases_soak
 import cases_wild
 from harness import Book, Workplace, give_up_after
@@ -27,10 +29,12 @@ GROUPS = {
     "layout": cases_layout,
     "wild": cases_wild,
     "debian": cases_debian,
+    "shard": cases_shard,
     "action": cases_action,
 }
 FULL_GROUPS = {
     "memory": cases_memory,
+    "many": cases_many,
     "kill": cases_kill,
     "soak": cases_soak,
 }

@@ -199,6 +199,7 @@ impl Scenario {
         let policy = self.read_policy();
         Job {
             config: self.config(&policy),
+            part: None,
             policy,
             mode,
             on_tag_conflict: OnTagConflict::Fail,

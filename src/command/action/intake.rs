@@ -164,6 +164,10 @@ impl Reader<'_> {
             let why = "stale: the pull request has a newer commit, which has a run of its own";
             return Ok(Intake::Nothing(Nothing::NotOurs(why), Vec::new()));
         }
+        if self.options.run.share.shard.is_some() {
+            let message = "the input shard is given, and a change that is proposed is looked at as a whole; leave it out";
+            return Err(UsageError::Option(message.to_owned()).into());
+        }
         let start = self.start().await?;
         let lists = self.options.run.images_files.iter().map(|path| self.list(path, &start));
         let lists = try_join_all(lists).await?;

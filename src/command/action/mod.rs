@@ -6,6 +6,8 @@
 
 mod intake;
 mod log;
+mod merge;
+mod outputs;
 mod publish;
 mod review;
 
@@ -86,6 +88,12 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
     let debug = options.run.log.debug || situation.runner.is_debug;
     surroundings.start_log_to(debug, log::writer);
     let publisher = Publisher { options, situation: &situation };
+    if let Some(folder) = &options.merge_reports {
+        return match merge::reports(folder, &situation) {
+            Ok(report) => publisher.report(&situation.complete(report, None, Vec::new())).await,
+            Err(refusal) => publisher.refused(&refusal).await,
+        };
+    }
     // The first process of a container has to listen, or signals are nothing to it.
     let stop = surroundings::stop(Some(options.run.timeout)).shared();
     let intake = tokio::select! {

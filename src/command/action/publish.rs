@@ -5,15 +5,17 @@
 use std::path::Path;
 
 use super::intake::{Nothing, Refusal, in_repository};
+use super::outputs::{self, no_images};
 use super::{LAST_WORDS, Situation, log};
 use crate::cli::{ActionOptions, CommentWhen};
 use crate::command::options::{SUMMARY_LIMIT, replace};
+use crate::command::shard::matrix;
 use crate::command::{FAILED, Surroundings, USAGE, UsageError};
 use crate::config::Fault;
 use crate::github::api::{ApiError, CheckRun, Conclusion};
 use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
 use crate::github::{Annotation, Level, Place};
-use crate::report::{self, Interruption, Mode, Report, Status, Verdict, Weight, faults};
+use crate::report::{self, Interruption, Report, Verdict, Weight, faults};
 
 /// A comment of at most so many bytes, and so of no more characters; the marker comes on top of it.
 const COMMENT_LIMIT: usize = 59_800;
@@ -40,12 +42,6 @@ pub(super) fn failed(message: &str, surroundings: &Surroundings) {
     if let (Ok(()), Some(path)) = (set, surroundings.variables.get("GITHUB_OUTPUT")) {
         append(&outputs, Path::new(path));
     }
-}
-
-/// The outputs of a run that looked at no image, but for its result.
-fn no_images() -> Vec<(&'static str, String)> {
-    let numbers = ["copied", "up-to-date", "conflicts", "failed", "bytes"].map(|name| (name, "0".to_owned()));
-    numbers.into_iter().chain([("images", "[]".to_owned())]).collect()
 }
 
 fn append(outputs: &Outputs, path: &Path) {
@@ -108,31 +104,9 @@ impl Publisher<'_> {
         if report.run.interruption == Some(Interruption::TimeLimit) {
             log::error(Interruption::TimeLimit.sentence());
         }
-        let totals = report.totals_of_this_change();
-        let count =
-            |statuses: &[Status]| statuses.iter().map(|it| totals.count(*it)).sum::<usize>().to_string();
-        let bytes = match report.run.mode {
-            Mode::Plan => totals.bytes_to_move,
-            Mode::Sync => report.run.bytes_moved,
-        };
-        let work = [
-            Status::Copied,
-            Status::Copy,
-            Status::CompanionsCopied,
-            Status::Companions,
-            Status::Moved,
-            Status::Move,
-        ];
-        let outputs = vec![
-            ("copied", count(&work)),
-            ("up-to-date", count(&[Status::UpToDate])),
-            ("conflicts", count(&[Status::Conflict])),
-            ("failed", count(&[Status::Failed, Status::Blocked, Status::NotRun])),
-            ("bytes", bytes.to_string()),
-            ("images", images),
-            ("plan-digest", report.plan.digest.hex()),
-            ("report-file", self.write_report(report).unwrap_or_default()),
-        ];
+        let mut outputs = outputs::of(report);
+        outputs.extend([("images", images), ("report-file", self.write_report(report).unwrap_or_default())]);
+        outputs.extend(self.options.shards.map(|count| ("shards", matrix(count, report))));
         let result = report.result();
         let told = Told {
             result,

@@ -1,12 +1,14 @@
 //! The types of the JSON document.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::VERSION;
 
 /// What became of a list of images, as image-syncer reports it.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "image-syncer report")]
 pub struct Document {
     /// The version of this format. Fields may be added within a version; none goes or changes its meaning.
@@ -16,19 +18,30 @@ pub struct Document {
     pub image_syncer: String,
     /// `plan`: it says what would be done. `sync`: it was done.
     #[schemars(extend("enum" = ["plan", "sync"]))]
-    pub mode: &'static str,
+    pub mode: Cow<'static, str>,
     /// The exit code: 0 done, 1 blocked or failed, 3 conflict or policy violation, 4 something is left to
     /// a later run and all else is done, 130 and 143 interrupted.
     #[schemars(extend("enum" = [0, 1, 3, 4, 130, 143]))]
     pub exit_code: u8,
     /// What ended the run before its time.
     #[schemars(extend("enum" = ["SIGINT", "SIGTERM", "time-limit", null]))]
-    pub interrupted_by: Option<&'static str>,
+    pub interrupted_by: Option<Cow<'static, str>>,
     /// Whether a conflict decides the exit code (`fail`) or not (`warn`).
     #[schemars(extend("enum" = ["fail", "warn"]))]
-    pub on_tag_conflict: &'static str,
+    pub on_tag_conflict: Cow<'static, str>,
+    /// What is done about companions.
+    #[schemars(extend("enum" = ["copy", "require", "skip"]))]
+    pub signatures: Cow<'static, str>,
+    /// What all targets begin with.
+    pub target_repo_prefix: String,
     /// The digest of what was decided to be at the target.
     pub plan_digest: String,
+    /// The digest of the operator's policy, if there is one.
+    pub policy_digest: Option<String>,
+    /// Which part of the lists this is, if several runs share them (`--shard`).
+    pub shard: Option<ShardDocument>,
+    /// The shards of which there is no report, in one that `report merge` made of several; `null` if there are none.
+    pub unreported: Option<UnreportedDocument>,
     /// How long the run took, in milliseconds.
     pub duration_ms: u64,
     /// Requests that were sent again.
@@ -48,8 +61,34 @@ pub struct Document {
     pub removed: Option<Vec<RemovedDocument>>,
 }
 
+/// One of several runs of the same lists.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Shard")]
+pub struct ShardDocument {
+    /// Its number, counted from 1.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+    /// How many images the lists have altogether.
+    pub list_images: usize,
+    /// The digest of what the lists ask for altogether.
+    pub list_digest: String,
+}
+
+/// Shards that nobody has a report of.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Unreported")]
+pub struct UnreportedDocument {
+    /// Their numbers, counted from 1.
+    pub shards: Vec<usize>,
+    /// How many shards there are.
+    pub count: usize,
+    /// How many images of the lists are in no report.
+    pub images: usize,
+}
+
 /// What a registry still allows. A pull is a manifest that is read.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Pulls")]
 pub struct PullsDocument {
     /// The registry.
@@ -67,7 +106,7 @@ pub struct PullsDocument {
 }
 
 /// An entry that is not on the lists any more.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Removed")]
 pub struct RemovedDocument {
     /// The source.
@@ -77,7 +116,7 @@ pub struct RemovedDocument {
 }
 
 /// The sums over all items.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Totals")]
 pub struct TotalsDocument {
     /// All items.
@@ -106,7 +145,7 @@ pub struct TotalsDocument {
 }
 
 /// How many items have each decision. Items that nobody looked at have none.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DecisionCounts {
     /// The target lacks the image.
@@ -127,7 +166,7 @@ pub struct DecisionCounts {
 }
 
 /// How many items have each outcome.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct OutcomeCounts {
     /// The image and its companions are at the target now.
@@ -151,7 +190,7 @@ pub struct OutcomeCounts {
 }
 
 /// Something to say of a place in a list.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Warning")]
 pub struct WarningDocument {
     /// The place.
@@ -161,7 +200,7 @@ pub struct WarningDocument {
 }
 
 /// A place in a list.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Location")]
 pub struct LocationDocument {
     /// The file, as it was named.
@@ -173,27 +212,31 @@ pub struct LocationDocument {
 }
 
 /// An image of the list.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Item")]
 pub struct ItemDocument {
+    /// Its place among all images of the lists, counted from 1.
+    pub position: usize,
     /// Where the list names it.
     pub location: LocationDocument,
     /// The image, as a full reference.
     pub source: String,
     /// Where it belongs, as a full reference.
     pub target: String,
+    /// The platforms that the list chooses; empty means all of them.
+    pub chosen_platforms: Vec<String>,
     /// How it stands to an earlier version of the lists; `null` if no versions were compared.
     #[schemars(extend("enum" = ["added", "changed", "unchanged", null]))]
-    pub change: Option<&'static str>,
+    pub change: Option<Cow<'static, str>>,
     /// What was decided; `null` if the run ended before anybody looked at the image.
     #[schemars(extend("enum" = ["copy", "companions", "up-to-date", "move", "conflict", "blocked",
         "deferred", null]))]
-    pub decision: Option<&'static str>,
+    pub decision: Option<Cow<'static, str>>,
     /// How it ended. In a plan, `not-run` stands where something has to be done, or where the run
     /// ended before anybody looked. `deferred` is left to a later run: what its source allows in a time is used up.
     #[schemars(extend("enum" = ["copied", "companions-copied", "up-to-date", "moved", "conflict", "blocked",
         "failed", "deferred", "not-run"]))]
-    pub outcome: &'static str,
+    pub outcome: Cow<'static, str>,
     /// Why it is a conflict, blocked, failed or deferred, where there is more to say than that.
     pub cause: Option<CauseDocument>,
     /// The digest that the source's reference stands for.
@@ -217,7 +260,7 @@ pub struct ItemDocument {
     /// Whether the image's own manifest has a signature, of whatever worth: `yes`, `no`, `children-only`, or
     /// `not-looked-at`.
     #[schemars(extend("enum" = ["yes", "no", "children-only", "not-looked-at"]))]
-    pub signed: &'static str,
+    pub signed: Cow<'static, str>,
     /// What belongs to the image; `null` if nobody looked, empty if there is nothing.
     pub companions: Option<Vec<CompanionDocument>>,
     /// The companions that were read back at the target; `null` if none were copied, or if copying them failed
@@ -230,18 +273,20 @@ pub struct ItemDocument {
 }
 
 /// Why something could not be done.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Cause")]
 pub struct CauseDocument {
     /// `failure`: it failed or cannot be mirrored. `policy`: the operator does not allow it. `quota`: what the
     /// registry allows in a time is used up.
     #[schemars(extend("enum" = ["failure", "policy", "quota"]))]
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
+    /// Whether the way to the registry or the login there may be why, so that `image-syncer doctor` tells more.
+    pub access: bool,
     /// Whose side it is on.
     #[schemars(extend("enum" = ["source", "target"]))]
-    pub side: &'static str,
+    pub side: Cow<'static, str>,
     /// What was tried, to fit "failed to …".
-    pub operation: &'static str,
+    pub operation: Cow<'static, str>,
     /// On what.
     pub reference: String,
     /// What went wrong, and what to do where that is known.
@@ -249,7 +294,7 @@ pub struct CauseDocument {
 }
 
 /// Blobs and their bytes; manifests are counted, not weighed.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Transfer")]
 pub struct TransferDocument {
     /// Blobs that crossed the wire.
@@ -269,12 +314,12 @@ pub struct TransferDocument {
 }
 
 /// Something that belongs to an image without being part of it.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Companion")]
 pub struct CompanionDocument {
     /// What it is for.
     #[schemars(extend("enum" = ["signature", "attestation", "sbom", "other"]))]
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Who made its format: `cosign`, `notation`, `sigstore bundle`, `SPDX`, or the artifact type.
     pub format: String,
     /// How many signatures, attestations or SBOMs it holds.
@@ -283,7 +328,7 @@ pub struct CompanionDocument {
     pub subject: String,
     /// How it hangs on its subject: by the name of a tag, or as an OCI 1.1 referrer.
     #[schemars(extend("enum" = ["tag", "referrer"]))]
-    pub form: &'static str,
+    pub form: Cow<'static, str>,
     /// The tag, if it hangs by one.
     pub tag: Option<String>,
     /// Its own digest.
@@ -293,13 +338,13 @@ pub struct CompanionDocument {
     /// How the target stood before the run: it lacked it, had it, had a part that may grow, had something else,
     /// or could not be read; `gone` if the source lists it and does not have it.
     #[schemars(extend("enum" = ["missing", "present", "grows", "differs", "unknown", "gone"]))]
-    pub standing: &'static str,
+    pub standing: Cow<'static, str>,
     /// What the target's tag had, where that is part of it or something else.
     pub target_digest: Option<String>,
 }
 
 /// Companions that were read back whole at the target: the manifest by its digest, its blobs there.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Proof")]
 pub struct ProofDocument {
     /// How many were copied.
@@ -309,13 +354,13 @@ pub struct ProofDocument {
 }
 
 /// Something worth a word that changes no decision.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Remark")]
 pub struct RemarkDocument {
     /// What it is about.
     #[schemars(extend("enum" = ["source-gone", "target-not-readable", "platforms-left-out", "foreign-layer",
         "companions-skipped", "companion-conflict", "companion-gone"]))]
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The word.
     pub message: String,
 }

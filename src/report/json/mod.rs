@@ -5,19 +5,21 @@
 //! `schemas/report.schema.json` and `schemas/plan.schema.json` are made from them.
 
 pub mod document;
+mod read;
 mod schema;
 
 use document::{
     CauseDocument, CompanionDocument, DecisionCounts, Document, ItemDocument, LocationDocument,
-    OutcomeCounts, ProofDocument, PullsDocument, RemarkDocument, RemovedDocument, TotalsDocument,
-    TransferDocument, WarningDocument,
+    OutcomeCounts, ProofDocument, PullsDocument, RemarkDocument, RemovedDocument, ShardDocument,
+    TotalsDocument, TransferDocument, UnreportedDocument, WarningDocument,
 };
 
+pub use read::{ReadError, read};
 pub use schema::{PLAN_SCHEMA, REPORT_SCHEMA, plan_schema, report_schema};
 
 use super::companions::{self, Signed};
-use super::{Entry, Interruption, Pulls, Report, Status, Totals};
-use crate::config::{Change, Diagnostic, Location};
+use super::{Entry, Part, Pulls, Report, Status, Totals, Unreported};
+use crate::config::{Diagnostic, Location};
 use crate::plan::{self, Companion, CompanionPlace, Decision, Standing};
 
 /// The version of the document.
@@ -39,11 +41,16 @@ impl Report {
         Document {
             version: VERSION,
             image_syncer: self.run.version.clone(),
-            mode: self.run.mode.word(),
+            mode: self.run.mode.word().into(),
             exit_code: self.verdict().exit_code(),
-            interrupted_by: self.run.interruption.map(Interruption::word),
-            on_tag_conflict: self.run.on_tag_conflict.word(),
+            interrupted_by: self.run.interruption.map(|how| how.word().into()),
+            on_tag_conflict: self.run.on_tag_conflict.word().into(),
+            signatures: self.plan.signatures.word().into(),
+            target_repo_prefix: self.prefix.to_string(),
             plan_digest: self.plan.digest.to_string(),
+            policy_digest: self.plan.policy.as_ref().map(ToString::to_string),
+            shard: self.run.part.as_ref().map(ShardDocument::from),
+            unreported: self.run.unreported.as_ref().map(UnreportedDocument::from),
             duration_ms: millis(self.run.duration),
             retries: self.run.retries,
             pulls: self.run.pulls.iter().map(PullsDocument::from).collect(),
@@ -111,6 +118,23 @@ fn totals(report: &Report, totals: &Totals) -> TotalsDocument {
     }
 }
 
+impl From<&Part> for ShardDocument {
+    fn from(part: &Part) -> Self {
+        Self {
+            index: part.shard.index(),
+            count: part.shard.count(),
+            list_images: part.images,
+            list_digest: part.lists.to_string(),
+        }
+    }
+}
+
+impl From<&Unreported> for UnreportedDocument {
+    fn from(unreported: &Unreported) -> Self {
+        Self { shards: unreported.shards.clone(), count: unreported.count, images: unreported.images }
+    }
+}
+
 impl From<&Pulls> for PullsDocument {
     fn from(pulls: &Pulls) -> Self {
         Self {
@@ -141,12 +165,14 @@ impl From<Entry<'_>> for ItemDocument {
         let item = entry.item;
         let text = |digest: &Option<crate::oci::Digest>| digest.as_ref().map(ToString::to_string);
         Self {
+            position: item.position + 1,
             location: (&item.location).into(),
             source: item.source.to_string(),
             target: item.target.to_string(),
-            change: entry.change.map(Change::word),
-            decision: entry.decision().map(Decision::word),
-            outcome: entry.outcome_word(),
+            chosen_platforms: item.chosen.iter().map(ToString::to_string).collect(),
+            change: entry.change.map(|change| change.word().into()),
+            decision: entry.decision().map(|decision| decision.word().into()),
+            outcome: entry.outcome_word().into(),
             cause: entry.cause().map(CauseDocument::from),
             source_digest: text(&item.source_digest),
             digest: text(&item.digest),
@@ -161,7 +187,8 @@ impl From<Entry<'_>> for ItemDocument {
                 Signed::No => "no",
                 Signed::ChildrenOnly => "children-only",
                 Signed::Yes => "yes",
-            },
+            }
+            .into(),
             companions: item
                 .companions
                 .as_ref()
@@ -180,9 +207,11 @@ impl From<&plan::Cause> for CauseDocument {
                 plan::CauseKind::Failure | plan::CauseKind::Access => "failure",
                 plan::CauseKind::Policy => "policy",
                 plan::CauseKind::Quota => "quota",
-            },
-            side: cause.side.word(),
-            operation: cause.operation,
+            }
+            .into(),
+            access: cause.kind == plan::CauseKind::Access,
+            side: cause.side.word().into(),
+            operation: cause.operation.clone(),
             reference: cause.reference.clone(),
             message: cause.message.clone(),
         }
@@ -211,7 +240,7 @@ impl From<&plan::Proof> for ProofDocument {
 
 impl From<&plan::Remark> for RemarkDocument {
     fn from(remark: &plan::Remark) -> Self {
-        Self { code: remark.kind.word(), message: remark.message.clone() }
+        Self { code: remark.kind.word().into(), message: remark.message.clone() }
     }
 }
 
@@ -230,15 +259,15 @@ impl From<&Companion> for CompanionDocument {
             Standing::Gone => ("gone", None),
         };
         Self {
-            kind: companion.kind.word(),
+            kind: companion.kind.word().into(),
             format: companion.format.clone(),
             count: companion.count,
             subject: companion.subject.to_string(),
-            form,
+            form: form.into(),
             tag,
             digest: companion.digest.to_string(),
             bytes: companion.graph.as_ref().map(|graph| graph.bytes()),
-            standing,
+            standing: standing.into(),
             target_digest: found.map(ToString::to_string),
         }
     }

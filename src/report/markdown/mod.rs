@@ -13,7 +13,7 @@ use page::{Page, Part};
 
 use super::companions;
 use super::explanation::source_name;
-use super::summary::{effort, headline, moral, standing, volume};
+use super::summary::{effort, headline, moral, standing, subject, volume};
 use super::text::{one_line, shorten_end};
 use super::units::{bytes, count, duration, number};
 use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
@@ -125,12 +125,12 @@ impl Report {
     fn head(&self, totals: &Totals, prefix: &str, timed: bool) -> String {
         let mut head = format!("## {} {}\n\n", self.icon(), headline(self, totals));
         head.push_str(&said_of_the_run(&self.run.remarks));
-        if totals.items == 0 {
+        if totals.items == 0 && self.run.unreported.is_none() {
             return head;
         }
         let images = match self.changes {
             Some(_) => count(totals.items as u64, "image new or changed", "images new or changed"),
-            None => count(totals.items as u64, "image", "images"),
+            None => subject(self, totals),
         };
         let mut parts = vec![format!("{images} → {}", code(prefix))];
         let volume = volume(self, totals).into_iter().enumerate();

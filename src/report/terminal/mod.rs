@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Effects, Style};
 
-use super::summary::{effort, headline, tally, verdict, volume};
+use super::summary::{effort, headline, not_reported, subject, tally, verdict, volume};
 use super::text::{one_line, shorten_end, shorten_reference, width, wrap};
 use super::units::{bytes, count};
 use super::{Entry, Report, Status, Tone, Totals};
@@ -181,13 +181,13 @@ fn summarize(text: &mut String, report: &Report, totals: &Totals, prefix: &str, 
     let headline_text = headline(report, totals);
     let tallied = headline_text.split_once(": ").filter(|_| !headline_text.starts_with("Nothing"));
     if let Some((name, _)) = tallied {
-        let images = count(totals.items as u64, "image", "images");
-        let title = format!("{name}: {images}");
+        let title = format!("{name}: {}", subject(report, totals));
         let place = format!("→ {}", one_line(prefix));
         let between = if width(&title) + 1 + width(&place) <= look.columns { " " } else { "\n" };
         let _ = writeln!(text, "{}", look.paint(Ink::Strong, format!("{title}{between}{place}").trim_end()));
-        let parts: Vec<(String, Ink)> =
-            tally(totals).map(|(status, part)| (part, Ink::Tone(status.tone()))).collect();
+        let standing = tally(totals).map(|(status, part)| (part, Ink::Tone(status.tone())));
+        let missing = not_reported(report).map(|part| (part, Ink::Tone(Tone::Bad)));
+        let parts: Vec<(String, Ink)> = standing.chain(missing).collect();
         joined(text, &parts, look);
     } else {
         let _ = writeln!(text, "{}", look.paint(Ink::Strong, &headline_text));

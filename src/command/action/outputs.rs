@@ -1,0 +1,35 @@
+//! The outputs of a step: what a workflow's next steps go by.
+
+use crate::report::{Mode, Report, Status};
+
+/// The outputs of a run that looked at no image, but for its result.
+pub(super) fn no_images() -> Vec<(&'static str, String)> {
+    let numbers = ["copied", "up-to-date", "conflicts", "failed", "bytes"].map(|name| (name, "0".to_owned()));
+    numbers.into_iter().chain([("images", "[]".to_owned())]).collect()
+}
+
+/// The numbers of a report, and the digest of its plan.
+pub(super) fn of(report: &Report) -> Vec<(&'static str, String)> {
+    let totals = report.totals_of_this_change();
+    let count = |statuses: &[Status]| statuses.iter().map(|it| totals.count(*it)).sum::<usize>().to_string();
+    let bytes = match report.run.mode {
+        Mode::Plan => totals.bytes_to_move,
+        Mode::Sync => report.run.bytes_moved,
+    };
+    let work = [
+        Status::Copied,
+        Status::Copy,
+        Status::CompanionsCopied,
+        Status::Companions,
+        Status::Moved,
+        Status::Move,
+    ];
+    vec![
+        ("copied", count(&work)),
+        ("up-to-date", count(&[Status::UpToDate])),
+        ("conflicts", count(&[Status::Conflict])),
+        ("failed", count(&[Status::Failed, Status::Blocked, Status::NotRun])),
+        ("bytes", bytes.to_string()),
+        ("plan-digest", report.plan.digest.hex()),
+    ]
+}

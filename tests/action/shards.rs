@@ -1,0 +1,99 @@
+//! Several jobs that share one list: a plan that says how many, a step for each, and one that tells the whole.
+
+use serde_json::{Value, json};
+
+use crate::support::content::put_image;
+use crate::workflow::{LIST, Step, Workflow, has, pull_request};
+
+const IMAGES: usize = 6;
+
+fn workflow() -> Workflow {
+    let workflow = Workflow::new().input("check-run", Some("true"));
+    let entries: Vec<String> = (0..IMAGES)
+        .map(|number| {
+            let repository = format!("team/app{number}");
+            put_image(&workflow.source.memory, &repository, Some("1"), &[repository.as_bytes()]);
+            format!("source: SOURCE/{repository}:1")
+        })
+        .collect();
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    workflow.check_out(LIST, &workflow.list(&entries));
+    workflow
+}
+
+/// Runs a shard, and keeps its report as a download of all artifacts would.
+fn shard(workflow: Workflow, shard: &str) -> (Workflow, Step) {
+    let workflow = workflow.input("shard", Some(shard)).input("summary", Some("false"));
+    let step = workflow.run("push", &json!({}));
+    let kept = workflow.workspace().join("shards").join(shard.replace('/', "-of-"));
+    std::fs::create_dir_all(&kept).expect("a folder");
+    let report = workflow.workspace().join(&step.outputs["report-file"]);
+    std::fs::rename(report, kept.join("image-syncer-report.json")).expect("a report");
+    (workflow, step)
+}
+
+fn merge(workflow: Workflow) -> (Workflow, Step) {
+    let workflow = workflow
+        .input("shard", Some(""))
+        .input("summary", Some("true"))
+        .input("merge-reports", Some("shards"));
+    let step = workflow.run("push", &json!({}));
+    (workflow, step)
+}
+
+#[test]
+fn the_jobs_of_a_matrix_tell_one_result() {
+    let (workflow, one) = shard(workflow(), "1/2");
+    one.expect(0, "synced");
+    let (workflow, incomplete) = merge(workflow);
+    incomplete.expect(1, "failed");
+    assert!(incomplete.summary.contains("**Shard 2 of 2 has no report"), "{}", incomplete.summary);
+
+    let (workflow, two) = shard(workflow.input("merge-reports", Some("")), "2/2");
+    two.expect(0, "synced");
+    let (workflow, whole) = merge(workflow);
+    whole.expect(0, "synced");
+    assert_eq!(whole.outputs["copied"], IMAGES.to_string());
+    let copied = |step: &Step| step.outputs["copied"].parse::<usize>().expect("a number");
+    assert_eq!(copied(&one) + copied(&two), IMAGES);
+    assert!(whole.summary.starts_with("## ✅ Sync: 6 copied\n"), "{}", whole.summary);
+    assert!(whole.summary.contains("log of the run"), "{}", whole.summary);
+    assert_eq!(workflow.target.tags().len(), IMAGES);
+    assert!(has(&workflow.workspace(), "image-syncer-report.json"));
+    let ended: Vec<Value> =
+        workflow.github.check_runs().iter().map(|run| run["conclusion"].clone()).collect();
+    assert_eq!(ended, ["success", "failure", "success", "success"]);
+}
+
+#[test]
+fn a_plan_says_how_many_jobs_there_are_to_be() {
+    for (asked, expected) in [("auto", r#"["1/1"]"#), ("3", r#"["1/3","2/3","3/3"]"#)] {
+        let workflow = workflow().input("mode", Some("plan")).input("shards", Some(asked));
+        let step = workflow.run("push", &json!({}));
+        step.expect(0, "planned");
+        assert_eq!(step.outputs["shards"], expected);
+    }
+    let workflow = workflow().input("shards", Some("0"));
+    let refused = workflow.run("push", &json!({}));
+    refused.expect(2, "failed");
+    assert!(refused.text.contains("write auto, or a number from 1 to 256"), "{}", refused.text);
+}
+
+/// What is proposed is one plan with one comment; and whoever proposes it could have written reports of his own.
+#[test]
+fn a_change_that_is_proposed_is_planned_as_a_whole() {
+    let workflow = workflow();
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app1:1"]));
+    workflow.github.move_head(&head);
+    let payload = pull_request(&base, &head, false);
+    let workflow = workflow.input("allow-private-networks", Some("true")).input("shard", Some("1/2"));
+    let refused = workflow.run("pull_request", &payload);
+    refused.expect(2, "failed");
+    assert!(refused.text.contains("is looked at as a whole"), "{}", refused.text);
+    let (workflow, _) = shard(workflow, "1/1");
+    let workflow = workflow.input("shard", Some("")).input("merge-reports", Some("shards"));
+    let refused = workflow.run("pull_request", &payload);
+    refused.expect(2, "failed");
+    assert!(refused.text.contains("merge-reports leads into the workspace"), "{}", refused.text);
+}
