@@ -126,6 +126,26 @@ fn load_with(
     Usable { config, stated, faults }
 }
 
+/// The entries of some lists, list by list, also those that are there twice. Where the images go is not asked.
+///
+/// # Errors
+/// All that is wrong with the lists, but for their prefixes.
+pub(super) fn entries(files: &[ListFile]) -> Result<Vec<Vec<(Location, Wanted)>>, Faults> {
+    let mut faults = Vec::new();
+    let mut all = Entries::default();
+    let mut lists = Vec::new();
+    for file in files {
+        let mut diagnostics = Diagnostics::new(&file.name);
+        let wanted = list::read(file, &mut diagnostics).entries;
+        for wanted in &wanted {
+            all.add(wanted.clone(), None, &mut diagnostics);
+        }
+        lists.push(wanted.into_iter().map(|wanted| (diagnostics.location(wanted.place), wanted)).collect());
+        faults.append(&mut diagnostics.faults);
+    }
+    if faults.is_empty() { Ok(lists) } else { Err(Faults::new(faults)) }
+}
+
 /// The target prefix: the policy's, else the command line's, else that of the lists.
 fn decide_prefix(
     sources: PrefixSources<'_>,

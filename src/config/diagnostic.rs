@@ -181,7 +181,7 @@ impl Diagnostics {
 pub(crate) struct Reported;
 
 /// A line and a column of the file at hand, both counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     pub(crate) line: u32,
     pub(crate) column: u32,

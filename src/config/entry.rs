@@ -1,5 +1,7 @@
 //! An entry of the list: one image, checked as far as that goes without the target prefix.
 
+use std::ops::Range;
+
 use super::diagnostic::{Diagnostics, Place, Reported, quoted};
 use super::fields::{Fields, Keys, described};
 use super::platforms;
@@ -24,10 +26,12 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 /// An entry whose target still lacks the prefix.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Wanted {
     /// Where the source stands.
     pub(super) place: Place,
+    /// The bytes that the source is written with.
+    pub(super) bytes: Range<usize>,
     /// The source as it was written.
     pub(super) written: String,
     pub(super) source: Reference,
@@ -74,6 +78,7 @@ pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> Result<Wanted,
     });
     Ok(Wanted {
         place,
+        bytes: fields.get("source").map(|node| node.bytes.clone()).unwrap_or_default(),
         written: written.to_owned(),
         source: source.reference,
         repository: repository?,

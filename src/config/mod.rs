@@ -14,6 +14,7 @@ mod entry;
 pub(crate) mod fields;
 pub(crate) mod file;
 mod list;
+mod pins;
 pub(crate) mod platforms;
 mod schema;
 mod source;
@@ -24,6 +25,7 @@ pub use changes::{Change, Changes};
 pub use combine::{PrefixSources, StatedPrefix, Trusted, Usable, load, read, usable};
 pub use diagnostic::{Diagnostic, Fault, Faults, Location};
 pub use file::ListFile;
+pub use pins::{ListedSource, listed_sources, with_digests};
 pub use schema::LIST_SCHEMA;
 pub use target_name::{PrefixError, Target, TargetPrefix};
 

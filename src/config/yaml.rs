@@ -6,6 +6,7 @@
 //! parser, size by [`MAX_NODES`], with which an alias counts as all that it stands for.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, ScanError, Span};
@@ -23,6 +24,9 @@ const MAX_NESTING: usize = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) place: Place,
+    /// The bytes of a scalar as it is written: with its quotes, but without anchor, tag and the head of a block. An
+    /// alias has those of the scalar that it stands for; what is no scalar has none.
+    pub(crate) bytes: Range<usize>,
     pub(crate) value: Rc<Value>,
 }
 
@@ -86,10 +90,17 @@ struct Open {
     nodes: Vec<Node>,
 }
 
+/// What an alias stands for.
+struct Anchored {
+    value: Rc<Value>,
+    bytes: Range<usize>,
+    weight: usize,
+}
+
 struct Builder<'a> {
     kind: &'a FileKind,
     open: Vec<Open>,
-    anchors: HashMap<usize, (Rc<Value>, usize)>,
+    anchors: HashMap<usize, Anchored>,
     weight: usize,
     documents: usize,
     root: Option<Node>,
@@ -122,7 +133,8 @@ impl<'a> Builder<'a> {
                 let is_nothing = span.is_empty() || is_plain && !self.is_key() && is_null(&text);
                 let text = if is_nothing { String::new() } else { text.into_owned() };
                 let value = Rc::new(Value::Scalar { text });
-                self.add(Node { place, value }, anchor, 1)
+                let bytes = span.byte_range().unwrap_or_default();
+                self.add(Node { place, bytes, value }, anchor, 1)
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.open.push(Open { place, anchor, weight: 1, is_mapping: false, nodes: Vec::new() });
@@ -134,9 +146,9 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
-                Some((value, weight)) => {
-                    let (value, weight) = (Rc::clone(value), *weight);
-                    self.add(Node { place, value }, 0, weight)
+                Some(Anchored { value, bytes, weight }) => {
+                    let (value, bytes, weight) = (Rc::clone(value), bytes.clone(), *weight);
+                    self.add(Node { place, bytes, value }, 0, weight)
                 }
                 None => Err(YamlError {
                     place,
@@ -167,7 +179,7 @@ impl<'a> Builder<'a> {
         };
         // The values inside have been counted when they came.
         self.weight -= open.weight - 1;
-        self.add(Node { place: open.place, value: Rc::new(value) }, open.anchor, open.weight)
+        self.add(Node { place: open.place, bytes: 0..0, value: Rc::new(value) }, open.anchor, open.weight)
     }
 
     fn add(&mut self, node: Node, anchor: usize, weight: usize) -> Result<(), YamlError> {
@@ -182,7 +194,8 @@ impl<'a> Builder<'a> {
             });
         }
         if anchor != 0 {
-            self.anchors.insert(anchor, (Rc::clone(&node.value), weight));
+            let (value, bytes) = (Rc::clone(&node.value), node.bytes.clone());
+            self.anchors.insert(anchor, Anchored { value, bytes, weight });
         }
         match self.open.last_mut() {
             Some(open) => {
@@ -278,6 +291,22 @@ mod tests {
             .map(|place| (place.line, place.column))
             .collect();
         assert_eq!(places, [(2, 1), (2, 6), (3, 1), (4, 3)]);
+    }
+
+    #[test]
+    fn a_scalar_knows_the_bytes_that_it_is_written_with() {
+        let text = "\u{feff}# é\r\na: &x é  # c\r\nb: !!str 'it''s'\nc: [\"q\\x41\", p ]\nd: *x\ne: |- # c\n  text\n# c\nf: >-\n  g";
+        let root = parse(text, &LIST).0.expect("a document");
+        let Value::Mapping(pairs) = &*root.value else { panic!("a mapping") };
+        let mut written = Vec::new();
+        for (_, value) in pairs {
+            let inner = match &*value.value {
+                Value::List(nodes) => nodes.as_slice(),
+                _ => std::slice::from_ref(value),
+            };
+            written.extend(inner.iter().map(|node| text[node.bytes.clone()].trim_end()));
+        }
+        assert_eq!(written, ["é", "'it''s'", "\"q\\x41\"", "p", "é", "text", "g"]);
     }
 
     #[test]
