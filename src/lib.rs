@@ -21,11 +21,12 @@
 //!   the only part that prints.
 //! - Where it is said on GitHub: [`github`] knows the runner, its events and the API, and takes rendered text.
 //! - What is found out of a registry when somebody asks: [`registry::examination`], shown by [`doctor`].
+//! - Which digest a tag stands for today, for a list that is to name it: [`pin`].
 //! - What was typed: [`cli`]. [`command`] wires everything together, a file for each subcommand.
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
-//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `console`, `command`. `cli` and
-//! `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who must not know each other.
+//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `console`, `command`.
+//! `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who must not know each other.
 
 pub mod cli;
 pub mod command;
@@ -41,6 +42,7 @@ pub mod inspect;
 pub mod layout;
 pub mod login;
 pub mod oci;
+pub mod pin;
 pub mod plan;
 pub mod policy;
 pub mod registry;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 25] = [
+const MAY_USE: [(&str, &[&str]); 26] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
@@ -31,12 +31,14 @@ const MAY_USE: [(&str, &[&str]); 25] = [
     ("serve", &["oci", "store"]),
     ("report", &["oci", "shard", "config", "plan"]),
     ("doctor", &["registry", "report"]),
+    ("pin", &["oci", "config", "policy", "store", "report"]),
     ("console", &["event", "report"]),
     (
         "command",
         &[
             "oci", "secret", "login", "shard", "cli", "config", "policy", "plan", "store", "event",
-            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "console", "github",
+            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "pin", "console",
+            "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

@@ -4,6 +4,7 @@
 //! options are those of `sync`, so that the command lines of kyma's image-syncer run unchanged.
 
 mod action;
+mod pin;
 mod report;
 mod shard;
 mod value;
@@ -19,6 +20,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS};
+pub use pin::PinOptions;
 pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};
 pub use shard::{ShardCount, ShardOptions, WhichShard};
 pub use value::Endpoint;
@@ -78,6 +80,9 @@ pub enum Command {
     /// Examine a registry: can it be reached, who are we there, what may we do, what can it do
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Box<DoctorOptions>),
+    /// Write the digests of today's tags into the list
+    #[command(after_help = pin::AFTER_HELP)]
+    Pin(Box<PinOptions>),
     /// Work with reports that are written already
     #[command(subcommand)]
     Report(ReportCommand),
@@ -259,7 +264,7 @@ pub struct DoctorOptions {
     pub timeout: Duration,
     /// How the findings are printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
-    pub format: DoctorFormat,
+    pub format: PlainFormat,
     /// How much is logged.
     #[command(flatten)]
     pub log: LogOptions,
@@ -318,9 +323,9 @@ pub enum Format {
     Markdown,
 }
 
-/// `--format` of `doctor`.
+/// `--format` of `doctor` and `pin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum DoctorFormat {
+pub enum PlainFormat {
     /// For a terminal.
     #[default]
     Text,
@@ -342,6 +347,8 @@ pub enum SchemaName {
     Plan,
     /// What `doctor --format json` writes.
     Doctor,
+    /// What `pin --format json` writes.
+    Pin,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.
@@ -373,6 +380,7 @@ pub fn parse(
         }
         Command::Action(options) => check(&options.run.connections),
         Command::Doctor(options) => check(&options.connections),
+        Command::Pin(options) => options.check(),
         Command::Serve(ServeOptions { root: Some(_), memory: true, .. }) => {
             Err("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one".to_owned())
         }

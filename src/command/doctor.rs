@@ -6,7 +6,7 @@ use super::login::login;
 use super::options::{self, UsageError};
 use super::registries;
 use super::surroundings::{Surroundings, stop};
-use crate::cli::{CredentialOptions, DoctorFormat, DoctorOptions};
+use crate::cli::{CredentialOptions, DoctorOptions, PlainFormat};
 use crate::config::TargetPrefix;
 use crate::doctor::{self, Told};
 use crate::oci::{Registry, Repository};
@@ -63,10 +63,10 @@ pub(super) async fn run(options: &DoctorOptions, surroundings: &Surroundings) ->
 }
 
 /// The findings in the form that was asked for.
-pub(super) fn rendered(told: &Told, format: DoctorFormat, look: Look) -> String {
+pub(super) fn rendered(told: &Told, format: PlainFormat, look: Look) -> String {
     match format {
-        DoctorFormat::Text => doctor::text(told, look),
-        DoctorFormat::Json => doctor::json(told),
+        PlainFormat::Text => doctor::text(told, look),
+        PlainFormat::Json => doctor::json(told),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::TargetPrefix;
 use crate::login::GOOGLE_CREDENTIALS;
 use crate::oci::Registry;
 use crate::policy::{AuthRule, Policy, load_auth};
-use crate::registry::{Environment, Login, LoginRule};
+use crate::registry::{Environment, Login, LoginRule, Settings};
 use crate::secret::Secret;
 
 /// No password is as long as this, in bytes.
@@ -68,26 +68,30 @@ pub(super) fn login(
 
 /// Fails if a registry of the job is to be logged in at with something that is not there: what `auth` names was meant.
 pub(super) fn check(job: &Job) -> Result<(), UsageError> {
-    let (login, settings) = (&job.settings.login, &job.settings);
-    let asked = |registry: &Registry, repository: &dyn std::fmt::Display| {
-        let name = format!("{}/{repository}", settings.answering(registry));
-        login.rules.iter().find(|rule| (rule.matches)(&name)).map(|rule| (name, rule))
-    };
-    for entry in &job.config.entries {
-        let source = asked(&entry.source.registry, &entry.source.repository);
-        let target = match &job.config.prefix {
-            TargetPrefix::Registry { registry, .. } if job.target_credential.is_none() => {
-                asked(registry, &entry.target.repository)
-            }
-            _ => None,
-        };
-        for (name, rule) in source.into_iter().chain(target) {
-            let registry = name.split('/').next().unwrap_or_default();
-            if let Some((what, advice)) = missing(rule, login) {
-                let stated = &rule.stated;
-                let message = format!("{what}, and {stated} logs in at {registry} with it; {advice}");
-                return Err(UsageError::Option(message));
-            }
+    let sources = job.config.entries.iter().map(|entry| (&entry.source.registry, &entry.source.repository));
+    check_names(&job.settings, sources.map(|(registry, repository)| (registry, repository.as_str())))?;
+    let TargetPrefix::Registry { registry, .. } = &job.config.prefix else { return Ok(()) };
+    if job.target_credential.is_some() {
+        return Ok(());
+    }
+    let targets = job.config.entries.iter().map(|entry| &entry.target.repository);
+    check_names(&job.settings, targets.map(|repository| (registry, repository.as_str())))
+}
+
+/// The same of repositories.
+pub(super) fn check_names<'a>(
+    settings: &Settings,
+    names: impl Iterator<Item = (&'a Registry, &'a str)>,
+) -> Result<(), UsageError> {
+    let login = &settings.login;
+    for (registry, repository) in names {
+        let registry = settings.answering(registry);
+        let name = format!("{registry}/{repository}");
+        let Some(rule) = login.rules.iter().find(|rule| (rule.matches)(&name)) else { continue };
+        if let Some((what, advice)) = missing(rule, login) {
+            let stated = &rule.stated;
+            let message = format!("{what}, and {stated} logs in at {registry} with it; {advice}");
+            return Err(UsageError::Option(message));
         }
     }
     Ok(())

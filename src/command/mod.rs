@@ -4,9 +4,11 @@ pub mod action;
 pub mod completions;
 mod demo;
 pub mod doctor;
+mod in_place;
 mod login;
 mod merge;
 mod options;
+mod pin;
 mod registries;
 pub mod schema;
 pub mod serve;
@@ -15,7 +17,7 @@ mod surroundings;
 pub mod sync;
 
 use crate::cli::{
-    Cli, Command, DoctorOptions, LogOptions, MergeOptions, OutputOptions, ReportCommand, ReportOptions,
+    Cli, Command, DoctorOptions, LogOptions, MergeOptions, OutputOptions, PinOptions, ReportCommand, ReportOptions,
     RunOptions, ServeOptions,
 };
 use crate::console::{print, print_error, show_progress};
@@ -43,6 +45,7 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
         Command::Plan(options) => main_job(&options.run, &options.output, Mode::Plan, &surroundings).await,
         Command::Action(options) => action::run(&options, &surroundings).await,
         Command::Doctor(options) => Box::pin(examine(&options, &surroundings)).await,
+        Command::Pin(options) => Box::pin(pin_lists(&options, &surroundings)).await,
         Command::Serve(options) => serve(options, &surroundings).await,
         Command::Report(ReportCommand::Merge(options)) => merge_reports(&options, &surroundings),
         Command::Schema(options) => printed(schema::text(options.name)),
@@ -156,6 +159,22 @@ async fn examine(options: &DoctorOptions, surroundings: &Surroundings) -> u8 {
             USAGE
         }
     }
+}
+
+/// `pin`.
+async fn pin_lists(options: &PinOptions, surroundings: &Surroundings) -> u8 {
+    surroundings.start_log(options.log.debug);
+    let mut pins = match Box::pin(pin::find(options, surroundings)).await {
+        Ok(pins) => pins,
+        Err(error) => {
+            print_error(&error.text(surroundings.error_look()));
+            return USAGE;
+        }
+    };
+    let error = pin::write(&mut pins, surroundings.error_look());
+    let code = printed(&pin::rendered(&pins.found, options.format, surroundings.output_look()));
+    print_error(&error);
+    code.max(crate::pin::exit_code(&pins.found))
 }
 
 async fn serve(options: ServeOptions, surroundings: &Surroundings) -> u8 {

@@ -58,14 +58,7 @@ pub struct Usable {
 /// # Errors
 /// All that is wrong with all of them: files that cannot be read, and what [`load`] finds in the others.
 pub fn read(files: &[PathBuf], prefix: PrefixSources<'_>, signatures: Signatures) -> Result<Config, Faults> {
-    let mut lists = Vec::new();
-    let mut faults = Vec::new();
-    for file in files {
-        match ListFile::read(file) {
-            Ok(list) => lists.push(list),
-            Err(fault) => faults.push(fault),
-        }
-    }
+    let (lists, faults) = ListFile::read_all(files);
     whole(load_with(faults, &lists, prefix, signatures))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::MAX_BYTES;
 use super::diagnostic::{Diagnostics, Fault, Place, quoted};
@@ -28,6 +28,19 @@ impl ListFile {
 }
 
 impl ListFile {
+    /// Reads lists, as far as that goes.
+    pub(crate) fn read_all(paths: &[PathBuf]) -> (Vec<Self>, Vec<Fault>) {
+        let mut lists = Vec::new();
+        let mut faults = Vec::new();
+        for path in paths {
+            match Self::read(path) {
+                Ok(list) => lists.push(list),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        (lists, faults)
+    }
+
     /// A list of at most 5 MiB that somebody else read.
     ///
     /// # Errors

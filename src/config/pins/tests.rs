@@ -75,7 +75,7 @@ fn every_way_to_write_a_scalar_stays_as_it_is() {
         ("|- # alpine:3\n\n      alpine:3@C\n\n# alpine:3", ""),
         (">-\n      alpine:3   \n", ""),
         (">- # alpine:3\n      alpine:3\n# alpine:3", ">- # alpine:3\n      alpine:3@A\n# alpine:3"),
-        ("|2-\n      alpine:3", ""),
+        ("|2-\n      alpine:3", "|2-\n      alpine:3@A"),
         ("!!str alpine:3", "!!str alpine:3@A"),
         ("&x alpine:3", "&x alpine:3@A"),
         ("!!str &x 'alpine:3@C'", "!!str &x 'alpine:3@B'"),
