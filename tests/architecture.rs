@@ -37,8 +37,7 @@ const MAY_USE: [(&str, &[&str]); 26] = [
         "command",
         &[
             "oci", "secret", "login", "shard", "cli", "config", "policy", "plan", "store", "event",
-            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "pin", "console",
-            "github",
+            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "pin", "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

@@ -487,3 +487,25 @@ fn a_subcommand_of_a_subcommand_has_its_variables() {
     assert_eq!(warnings, [""; 0]);
     assert!(refused("report merge", &[]).contains("required"));
 }
+
+#[test]
+fn a_pin_is_checked_or_updated() {
+    for (line, variables) in [
+        ("pin --check --update", &[][..]),
+        ("pin --check", &[("SYNCER_UPDATE", "true")][..]),
+        ("pin", &[("SYNCER_CHECK", "1"), ("SYNCER_UPDATE", "1")][..]),
+    ] {
+        let told = refused(line, variables);
+        assert!(
+            told.contains("--check (SYNCER_CHECK) and --update (SYNCER_UPDATE) exclude each other"),
+            "{told}"
+        );
+    }
+    let Ok(Cli { command: Command::Pin(options), .. }) =
+        parse_line("pin --update", &[("SYNCER_IMAGES_FILE", "a\nb"), ("SYNCER_CHECK", "false")])
+    else {
+        panic!("no pin")
+    };
+    assert!(options.update && !options.check);
+    assert_eq!(options.images_files, paths(&["a", "b"]));
+}

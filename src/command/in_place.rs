@@ -73,6 +73,11 @@ mod tests {
         assert!(error.to_string().contains("has changed since"), "{error}");
         assert_eq!(fs::read_to_string(&path).expect("a text"), "somebody's");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
-        assert!(rewrite(Path::new("/dev/null"), "", "new").expect_err("an error").to_string().contains("no regular"));
+        assert!(
+            rewrite(Path::new("/dev/null"), "", "new")
+                .expect_err("an error")
+                .to_string()
+                .contains("no regular")
+        );
     }
 }

@@ -17,8 +17,8 @@ mod surroundings;
 pub mod sync;
 
 use crate::cli::{
-    Cli, Command, DoctorOptions, LogOptions, MergeOptions, OutputOptions, PinOptions, ReportCommand, ReportOptions,
-    RunOptions, ServeOptions,
+    Cli, Command, DoctorOptions, LogOptions, MergeOptions, OutputOptions, PinOptions, ReportCommand,
+    ReportOptions, RunOptions, ServeOptions,
 };
 use crate::console::{print, print_error, show_progress};
 use crate::event::Events;

@@ -71,7 +71,10 @@ fn registries(
         deadline: Instant::now().checked_add(options.timeout),
         ..options::settings(&options.connections)?
     };
-    check_names(&settings, references().map(|reference| (&reference.registry, reference.repository.as_str())))?;
+    check_names(
+        &settings,
+        references().map(|reference| (&reference.registry, reference.repository.as_str())),
+    )?;
     Registries::new(settings, Arc::new(credentials)).map_err(|error| option(error.to_string()))
 }
 

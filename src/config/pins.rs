@@ -70,7 +70,11 @@ pub fn with_digests(lists: &[ListFile], digests: &[Vec<Option<Digest>>]) -> Resu
     for ((before, after), digests) in before.iter().zip(&read_again).zip(digests) {
         faults.extend(differences(before, after, digests));
     }
-    if faults.is_empty() { Ok(after.into_iter().map(|file| file.text).collect()) } else { Err(Faults::new(faults)) }
+    if faults.is_empty() {
+        Ok(after.into_iter().map(|file| file.text).collect())
+    } else {
+        Err(Faults::new(faults))
+    }
 }
 
 fn written_with(written: &str, reference: &Reference, digest: &Digest) -> String {
@@ -131,13 +135,16 @@ fn edits(
     let mut edits = BTreeMap::new();
     for ((_, entry), digest) in entries.iter().zip(digests) {
         let old = &entry.written;
-        let new = digest.as_ref().map_or_else(|| old.clone(), |digest| written_with(old, &entry.source, digest));
+        let new =
+            digest.as_ref().map_or_else(|| old.clone(), |digest| written_with(old, &entry.source, digest));
         let start = entry.bytes.start;
         if let Some((line, first)) = wanted.get(&start) {
             if *first != new {
                 diagnostics.fault(
                     entry.place,
-                    format!("this is the text of line {line}, which is to have another digest; write it out here"),
+                    format!(
+                        "this is the text of line {line}, which is to have another digest; write it out here"
+                    ),
                 );
             }
             continue;

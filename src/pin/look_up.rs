@@ -26,7 +26,8 @@ pub async fn look_up(
     sources: &Sources,
     stop: impl Future<Output = Interruption>,
 ) -> Found {
-    let asks = |source: &&ListedSource| tag_of(source, mode).is_some() && policy.allows(&source.reference).is_ok();
+    let asks =
+        |source: &&ListedSource| tag_of(source, mode).is_some() && policy.allows(&source.reference).is_ok();
     let wanted: HashSet<Reference> =
         lists.iter().flatten().filter(asks).map(|source| without_digest(&source.reference)).collect();
     let mut answers = Answers::new();
@@ -80,7 +81,9 @@ fn finding(source: &ListedSource, mode: Mode, policy: &Policy, answers: &Answers
         (Some(Ok(digest)), Some(old)) if digest == old => Finding::Kept,
         (Some(Ok(digest)), Some(_)) => Finding::Updated(digest.clone()),
         (Some(Err(message)), _) => Finding::Failed(message.clone()),
-        (None, _) => Finding::Failed("its registry was not asked before the run had to end; run it again".to_owned()),
+        (None, _) => {
+            Finding::Failed("its registry was not asked before the run had to end; run it again".to_owned())
+        }
     }
 }
 
@@ -90,7 +93,9 @@ async fn digest_of(reference: &Reference, sources: &Sources) -> Result<Digest, S
     let Some(source) = sources.get(registry) else { return Err(format!("nobody can speak to {registry}")) };
     let found = source.resolve(&reference.repository, &reference.manifest_ref()).await;
     match found.map_err(|error| named(error, reference).to_string())? {
-        None => Err(format!("{registry} does not have {reference}; correct the source, or take the entry out")),
+        None => {
+            Err(format!("{registry} does not have it; correct the source, or take the entry out"))
+        }
         Some(found) if found.media_type.is_schema1() => Err(ManifestError::Schema1.to_string()),
         Some(found) => Ok(found.digest),
     }

@@ -35,13 +35,19 @@ fn in_words(source: &ListedSource, finding: &Finding, is_kept_back: bool) -> Opt
         Finding::Kept => return None,
         Finding::Untagged => (
             Tone::Attention,
-            format!("kept: {written} has no tag in its source, so that nothing tells what is newer; write `NAME:TAG@DIGEST`"),
+            format!(
+                "kept: {written} has no tag in its source, so that nothing tells what is newer; write `NAME:TAG@DIGEST`"
+            ),
         ),
         Finding::Floats => (
             Tone::Bad,
-            format!("floats: {written} has no digest; `image-syncer pin` gives it the one that its tag has today"),
+            format!(
+                "floats: {written} has no digest; `image-syncer pin` gives it the one that its tag has today"
+            ),
         ),
-        Finding::Pinned(digest) => (Tone::Good, format!("{}: {}", done("pinned"), source.with_digest(digest))),
+        Finding::Pinned(digest) => {
+            (Tone::Good, format!("{}: {}", done("pinned"), source.with_digest(digest)))
+        }
         Finding::Updated(digest) => {
             let old = source.reference.digest.as_ref().map(ToString::to_string).unwrap_or_default();
             let name = written.split('@').next().unwrap_or_default();
@@ -62,7 +68,9 @@ fn verdict(found: &Found) -> String {
     if found.mode == Mode::Check {
         return match number("floats") {
             0 => format!("All has a digest: {}.", count(all, "source", "sources")),
-            floating => format!("{floating} of {} without a digest. Exit code 3.", count(all, "source", "sources")),
+            floating => {
+                format!("{floating} of {} without a digest. Exit code 3.", count(all, "source", "sources"))
+            }
         };
     }
     let faults = number("failed") + number("refused");

@@ -160,7 +160,8 @@ fn entries_that_share_a_text_and_want_other_digests_are_refused() {
         let digests = [vec![Some(digest('a')), second]];
         with_digests(&lists, &digests).expect_err("a fault").to_string()
     };
-    let expected = "list.yaml:3:13: this is the text of line 2, which is to have another digest; write it out here";
+    let expected =
+        "list.yaml:3:13: this is the text of line 2, which is to have another digest; write it out here";
     assert_eq!(told(Some(digest('b'))), expected);
     assert_eq!(told(None), expected);
 }
@@ -176,7 +177,10 @@ fn a_list_that_would_have_faults_is_refused() {
 
 #[test]
 fn several_lists_are_edited_each_and_all_or_none() {
-    let lists = [file("images: [{source: a:1}]"), ListFile { name: "b.yaml".into(), ..file("images: [{source: b:1}]") }];
+    let lists = [
+        file("images: [{source: a:1}]"),
+        ListFile { name: "b.yaml".into(), ..file("images: [{source: b:1}]") },
+    ];
     let digests = [vec![None], vec![Some(digest('a'))]];
     let texts = with_digests(&lists, &digests).expect("texts");
     assert_eq!(texts, ["images: [{source: a:1}]".to_owned(), long("images: [{source: b:1@A}]")]);
