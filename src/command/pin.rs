@@ -1,6 +1,7 @@
 //! `pin`: lists whose sources name digests.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -115,7 +116,7 @@ fn write_texts(pins: &mut Pins, texts: &[String]) -> String {
         match rewrite(path, &list.text, text) {
             Ok(()) => pins.found.changed.push(list.name.clone()),
             Err(error) => {
-                errors.push_str(&format!("error: failed to write the list {}: {error}\n", path.display()));
+                let _ = writeln!(errors, "error: failed to write the list {}: {error}", path.display());
             }
         }
     }

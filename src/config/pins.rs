@@ -153,17 +153,14 @@ fn edits(
         if new == *old {
             continue;
         }
-        match edit(text, entry, &new) {
-            Some((bytes, text)) => {
-                edits.insert(start, Edit { line: entry.place.line, bytes, text });
-            }
-            None => {
-                let message = format!(
-                    "{} is written in a way that cannot be edited; write it on one line: `source: \"{old}\"`",
-                    quoted(old)
-                );
-                diagnostics.fault(entry.place, message);
-            }
+        if let Some((bytes, text)) = edit(text, entry, &new) {
+            edits.insert(start, Edit { line: entry.place.line, bytes, text });
+        } else {
+            let message = format!(
+                "{} is written in a way that cannot be edited; write it on one line: `source: \"{old}\"`",
+                quoted(old)
+            );
+            diagnostics.fault(entry.place, message);
         }
     }
     edits

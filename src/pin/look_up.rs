@@ -93,9 +93,7 @@ async fn digest_of(reference: &Reference, sources: &Sources) -> Result<Digest, S
     let Some(source) = sources.get(registry) else { return Err(format!("nobody can speak to {registry}")) };
     let found = source.resolve(&reference.repository, &reference.manifest_ref()).await;
     match found.map_err(|error| named(error, reference).to_string())? {
-        None => {
-            Err(format!("{registry} does not have it; correct the source, or take the entry out"))
-        }
+        None => Err(format!("{registry} does not have it; correct the source, or take the entry out")),
         Some(found) if found.media_type.is_schema1() => Err(ManifestError::Schema1.to_string()),
         Some(found) => Ok(found.digest),
     }

@@ -16,6 +16,7 @@ import cases_layout
 import cases_many
 import cases_memory
 import cases_mirror
+import cases_renovate
 import cases_shard
 import cases_soak
 import cases_wild
@@ -29,6 +30,7 @@ GROUPS = {
     "layout": cases_layout,
     "wild": cases_wild,
     "debian": cases_debian,
+    "renovate": cases_renovate,
     "shard": cases_shard,
     "action": cases_action,
 }
