@@ -66,12 +66,9 @@ fn verdict(found: &Found) -> String {
         return format!("{}; nothing is written. Exit code {code}.", interruption.sentence());
     }
     if found.mode == Mode::Check {
-        return match number("floats") {
-            0 => format!("All has a digest: {}.", count(all, "source", "sources")),
-            floating => {
-                format!("{floating} of {} without a digest. Exit code 3.", count(all, "source", "sources"))
-            }
-        };
+        let floating = number("floats");
+        let end = if floating == 0 { "" } else { " Exit code 3." };
+        return format!("{floating} of {} without a digest.{end}", count(all, "source", "sources"));
     }
     let faults = number("failed") + number("refused");
     if faults > 0 {

@@ -175,6 +175,34 @@ fn a_list_that_would_have_faults_is_refused() {
     assert!(told.contains("list.yaml:3:14: the target `library/a:x` belongs to line 2 already"), "{told}");
 }
 
+/// Nothing that is known comes to this; it is looked at all the same before anything is written.
+#[test]
+fn what_would_be_read_as_something_else_is_told() {
+    let entries = |text: &str| combine::entries(&[file(&long(text))]).expect("a list").remove(0);
+    let before = entries("images: [{source: a:1}, {source: b:1@C}]");
+    let told = |text: &str, digests: [Option<Digest>; 2]| {
+        differences(&before, &entries(text), &digests).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let wanted = || [Some(digest('a')), None];
+    assert!(told("images: [{source: a:1@A}, {source: b:1@C}]", wanted()).is_empty());
+    assert_eq!(told("images: [{source: a:1@A}]", wanted()).len(), 1);
+    for other in [
+        "a:1",
+        "a:1@B",
+        "a:2@A",
+        "b/a:1@A",
+        "a:1@A, tag: x",
+        "a:1@A, target: x",
+        "a:1@A, platforms: [linux/arm64]",
+    ] {
+        let told = told(&format!("images: [{{source: {other}}}, {{source: b:1@C}}]"), wanted());
+        assert!(
+            told.len() == 1 && told[0].starts_with("list.yaml:1:19: with its digest"),
+            "{other}: {told:?}"
+        );
+    }
+}
+
 #[test]
 fn several_lists_are_edited_each_and_all_or_none() {
     let lists = [
