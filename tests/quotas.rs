@@ -87,6 +87,27 @@ impl Hub {
     }
 }
 
+/// Some refuse with the quota used up also what only asks whether something is there.
+#[test]
+fn what_only_asks_and_is_refused_for_the_quota_is_deferred() {
+    let mut story = Scenario::new();
+    for number in 0..3 {
+        let name = format!("team/app{number}");
+        put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
+        story = story.lists(&format!("{name}:1"));
+    }
+    let used_up = &[("ratelimit-limit", "20;w=21600"), ("ratelimit-remaining", "0;w=21600")];
+    story.source.on_request(|parts| {
+        let is_manifest = parts.uri.path().contains("/manifests/");
+        is_manifest.then(|| Fault::status_with(429, "TOOMANYREQUESTS", used_up))
+    });
+    let told = story.sync();
+    told.expect(&["deferred"; 3]);
+    assert_eq!(told.exit_code(), 4);
+    let refused = story.source.requests().iter().filter(|request| request.status == 429).count();
+    assert!(refused <= 3, "{refused} requests were refused");
+}
+
 #[test]
 fn a_list_that_needs_more_than_is_allowed_takes_several_runs() {
     let mut hub = hub(100);

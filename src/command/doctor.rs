@@ -6,7 +6,7 @@ use super::login::login;
 use super::options::{self, UsageError};
 use super::registries;
 use super::surroundings::{Surroundings, stop};
-use crate::cli::{CredentialOptions, DoctorOptions, PlainFormat};
+use crate::cli::{ConnectionOptions, CredentialOptions, DoctorOptions, PlainFormat};
 use crate::config::TargetPrefix;
 use crate::doctor::{self, Told};
 use crate::oci::{Registry, Repository};
@@ -73,8 +73,14 @@ pub(super) fn rendered(told: &Told, format: PlainFormat, look: Look) -> String {
 /// The registry and the repository: as two words, or as one with `/` between.
 fn named(options: &DoctorOptions) -> Result<(Registry, Option<Repository>), UsageError> {
     let text = options.registry.trim_end_matches('/');
-    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let (scheme, text) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
     let (host, within) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    if let Some((_, host)) = host.rsplit_once('@') {
+        // What stands before may be a password.
+        return Err(option(format!(
+            "name the registry as {host}, without a user name and a password: see --auth for those"
+        )));
+    }
     let repository = match (within, options.repository.as_deref()) {
         (Some(_), Some(_)) => {
             return Err(option(format!("{text} names a repository already; leave out one of the two")));
@@ -86,6 +92,7 @@ fn named(options: &DoctorOptions) -> Result<(Registry, Option<Repository>), Usag
         host => host,
     };
     let registry: Registry = host.parse().map_err(|error| option(format!("{error}")))?;
+    check_scheme(scheme, &registry, options)?;
     // Docker Hub's own images are below `library/`, as everywhere else.
     let short = |path: &&str| registry.as_str() == crate::oci::DEFAULT_REGISTRY && !path.contains('/');
     let repository = repository.map(|path| match Some(path).filter(short) {
@@ -101,6 +108,30 @@ fn named(options: &DoctorOptions) -> Result<(Registry, Option<Repository>), Usag
         return Err(option("--write needs a repository to begin uploads in; name one that is yours".into()));
     }
     Ok((registry, repository))
+}
+
+/// Fails if the registry is named as an address that would not be spoken to in that way.
+fn check_scheme(
+    scheme: Option<&str>,
+    registry: &Registry,
+    options: &DoctorOptions,
+) -> Result<(), UsageError> {
+    let ConnectionOptions { endpoints, plain_http, .. } = &options.connections;
+    let is_stated = endpoints.iter().any(|endpoint| endpoint.host == registry.as_str());
+    let is_plain = registry.is_loopback() || plain_http.iter().any(|host| host == registry.as_str());
+    match scheme {
+        None => Ok(()),
+        Some(_) if is_stated => Ok(()),
+        Some("https") if !is_plain => Ok(()),
+        Some("http") if is_plain => Ok(()),
+        Some("https") => Err(option(format!(
+            "{registry} is spoken to without TLS; name it as {registry} and add --endpoint {registry}=https://{registry}"
+        ))),
+        Some("http") => Err(option(format!(
+            "{registry} is spoken to with TLS; name it as {registry} and add --plain-http {registry}"
+        ))),
+        Some(_) => Err(option(format!("name the registry as {registry}"))),
+    }
 }
 
 /// Where images go, if that is stated.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::event::Events;
 use crate::fault::cause;
@@ -21,12 +21,21 @@ use crate::store::{
 const NOT_FROM_URLS: &str = "; the layer has `urls`, from which none is ever fetched: push it to the source registry, \
                              or mirror an image that holds all its layers";
 
+/// A blob of more bytes than this is large; a smaller one is soon through.
+const LARGE: u64 = 1024 * 1024;
+
+/// So many large blobs of one source are on their way at a time: each takes some memory, and more of them would but
+/// share the same line.
+const LARGE_AT_A_TIME: usize = 32;
+
 /// What a run knows of the target's content: from what it saw there, and from what it put there.
 #[derive(Default)]
 pub(super) struct Ledger {
     placed: Mutex<HashMap<(Repository, Digest), Arrived>>,
     homes: Mutex<HashMap<Digest, Arc<Home>>>,
     pushed: Mutex<HashSet<(Repository, Digest)>>,
+    /// The places for large blobs, by the registry that they come from.
+    large: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// Set once the repository has the blob; whoever comes second waits for it. How it came there is for the first image
@@ -157,6 +166,8 @@ impl Ledger {
                 if let Some(cause) = home.hung_since(came, &passage, blob) {
                     return Err(cause);
                 }
+                let _place =
+                    if blob.size > LARGE { self.large_place(passage.registry()).await } else { None };
                 return Self::send_first(passage, blob, &home).await;
             }
         }
@@ -182,6 +193,17 @@ impl Ledger {
                 Err(failed.cause)
             }
         }
+    }
+
+    /// Waits for a place for a large blob. Whoever has one waits for no other blob.
+    async fn large_place(&self, registry: &str) -> Option<OwnedSemaphorePermit> {
+        let places = {
+            let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+            let places = large.entry(registry.to_owned());
+            Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(LARGE_AT_A_TIME))))
+        };
+        // Nobody closes it.
+        places.acquire_owned().await.ok()
     }
 
     fn home(&self, digest: &Digest) -> Arc<Home> {

@@ -63,6 +63,8 @@ pub(super) struct Client {
     pub(super) auth: Auth,
     pub(super) slots: Arc<Slots>,
     pub(super) gate: Arc<Gate>,
+    /// That of its token service: what that refuses says nothing of the registry, also where they are one host.
+    pub(super) token_gate: Gate,
     pub(super) quotas: Quotas,
     pub(super) retry: RetryPolicy,
     pub(super) patience: Patience,
@@ -83,6 +85,11 @@ pub(super) struct Client {
 pub(super) struct Way {
     pub(super) http: reqwest::Client,
     pub(super) is_guarded: bool,
+}
+
+/// Whether an answer shows that requests are not refused for their number.
+fn is_let_through(status: StatusCode) -> bool {
+    !status.is_server_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::UNAUTHORIZED)
 }
 
 impl Client {
@@ -171,8 +178,9 @@ impl Client {
         let mut tries = Tries::new(self.retry);
         let mut attempts = 1_usize;
         let began = Instant::now();
+        let gate = if with_login { &*self.gate } else { &self.token_gate };
         loop {
-            let through = self.gate.through();
+            let through = gate.through();
             let mut refused = None;
             let outcome =
                 if with_login { Box::pin(self.logged_in(call, None)).await } else { self.plain(call).await };
@@ -180,11 +188,12 @@ impl Client {
                 // The answer is read before the pause, and its place in the limit goes with it.
                 Ok(answer) if is_transient(answer.status) => {
                     let stated = retry_after(&answer.headers, SystemTime::now());
-                    refused = self.is_too_many(&answer).then_some(answer.status);
+                    refused = self.is_too_many(&answer, with_login).then_some(answer.status);
                     let error = answer.into_error().await;
-                    if call.is_pull && error.kind == StoreErrorKind::RateLimited {
+                    if with_login && error.kind == StoreErrorKind::RateLimited {
+                        // Some count and refuse also what only asks.
                         let is_over = self.quotas.left().is_some_and(|left| left.remaining == 0);
-                        if is_over || is_about_quota(&error.message) {
+                        if is_over || call.is_pull && is_about_quota(&error.message) {
                             return Err(self.used_up(call, self.quotas.exhaust()));
                         }
                     }
@@ -199,7 +208,7 @@ impl Client {
                 self.silence.goes_on(Instant::now(), self.patience.idle * 2);
             }
             let is_limit = refused == Some(StatusCode::TOO_MANY_REQUESTS);
-            if is_limit && began.elapsed() < LONGEST && self.gate.goes_on(through) {
+            if is_limit && began.elapsed() < LONGEST && gate.goes_on(through) {
                 tries.start_anew();
             }
             let pause = tries.pause(asked).filter(|pause| self.in_time(*pause));
@@ -207,32 +216,40 @@ impl Client {
                 if unanswered {
                     self.silence.suspect(began);
                 }
-                return Err(given_up(error, attempts, asked));
+                let is_later =
+                    with_login && is_limit && asked.is_some_and(|asked| self.retry.is_too_long(asked));
+                let error = given_up(error, attempts, asked);
+                return Err(if is_later {
+                    StoreError { kind: StoreErrorKind::UsedUp, ..error }
+                } else {
+                    error
+                });
             };
             tracing::debug!(host = %self.host, method = %call.method, ?pause, "trying again");
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
-            self.wait(&call.url, refused, pause).await;
+            self.wait(gate, &call.url, refused, pause).await;
             attempts += 1;
         }
     }
 
     /// Whether the registry refuses requests because they are too many, or it has too much to do. What other hosts
     /// refuse, that it leads to, says nothing of it.
-    pub(super) fn is_too_many(&self, answer: &Answer) -> bool {
-        matches!(answer.status.as_u16(), 429 | 503) && same_origin(&answer.url, &self.base)
+    pub(super) fn is_too_many(&self, answer: &Answer, of_registry: bool) -> bool {
+        let is_asked = !of_registry || same_origin(&answer.url, &self.base);
+        matches!(answer.status.as_u16(), 429 | 503) && is_asked
     }
 
     /// Waits before the next try. After a refusal the gate is closed for all others, too; where that is not for their
     /// number, it opens after a pause of our own, and who was refused waits for as long as it was told to.
-    pub(super) async fn wait(&self, what: &Url, refused: Option<StatusCode>, pause: Duration) {
+    pub(super) async fn wait(&self, gate: &Gate, what: &Url, refused: Option<StatusCode>, pause: Duration) {
         match refused {
             None => tokio::time::sleep(pause).await,
             Some(StatusCode::TOO_MANY_REQUESTS) => {
                 // The gate is where it waits, with its place in the limit of requests.
-                self.gate.refuse(what, pause);
+                gate.refuse(what, pause);
             }
             Some(_) => {
-                self.gate.refuse(what, pause.min(self.retry.longest_delay));
+                gate.refuse(what, pause.min(self.retry.longest_delay));
                 tokio::time::sleep(pause).await;
             }
         }
@@ -240,10 +257,11 @@ impl Client {
 
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
         let request = self.request(call, &call.url, None)?;
-        if same_origin(&call.url, &self.base) {
-            self.gate.pass().await;
-        }
+        self.token_gate.pass().await;
         let response = self.head_of_answer(call, &call.url, request).await?;
+        if is_let_through(response.status()) {
+            self.token_gate.let_through();
+        }
         let sender = self.sender(call.url.clone(), call.secrets.clone(), Shown::Account);
         Ok(Answer::new(call, sender, response, None))
     }
@@ -280,6 +298,9 @@ impl Client {
                 None => self.head_of_answer(call, &url, request).await?,
                 Some(part) => self.head_of_upload(call, request, part).await?,
             };
+            if at_home && is_let_through(response.status()) {
+                self.gate.let_through();
+            }
             if response.status() == StatusCode::UNAUTHORIZED && at_home && !challenged {
                 challenged = true;
                 if self.auth.challenged(response.headers(), authorization.as_ref(), &call.scopes).await? {
@@ -294,11 +315,9 @@ impl Client {
                     continue;
                 }
             }
-            let shown = if at_home && response.status() == StatusCode::FORBIDDEN {
-                self.shown(call, !is_unknown).await?
-            } else {
-                Shown::Account
-            };
+            let is_refused = matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED);
+            let shown =
+                if at_home && is_refused { self.shown(call, !is_unknown).await? } else { Shown::Account };
             let follow = response.status().is_redirection() && call.method.is_safe();
             if let Some(next) = follow.then(|| redirect(&url, response.headers())).flatten() {
                 if !call.leave_host && !same_origin(&next, &self.base) {
@@ -400,11 +419,6 @@ impl Client {
                 self.quotas.answered();
             }
             self.slots.answered(response.status(), sent, call.method.is_safe());
-            if !response.status().is_server_error()
-                && !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::UNAUTHORIZED)
-            {
-                self.gate.let_through();
-            }
             self.knowledge.learn(response.headers());
         }
         let path = response.url().path();

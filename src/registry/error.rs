@@ -105,6 +105,9 @@ impl Refusal {
         match (status.as_u16(), self.code.as_str()) {
             // A token service is nobody to log in to; who asks it knows what to do.
             (401 | 403, _) if operation == GET_TOKEN => None,
+            (401, _) if self.shown == Shown::Account => Some(format!(
+                "{host} does not accept the login that it was shown: check its user name and password, and what the account may do"
+            )),
             (401, _) => Some(format!("log in to {host} with an account that may do this")),
             (403, _) => Some(match self.shown {
                 Shown::Account => format!("the account used at {host} lacks the right to do this"),

@@ -3,7 +3,8 @@
 //! Requests that were refused together and wait by themselves meet again. Here the first refusal closes the gate for
 //! all of them and for those that come after; a further one keeps it closed for longer. From the second time on it is
 //! known how many requests the registry has let through in which time: they then leave one by one, a little slower than
-//! that, and faster again while nothing is refused.
+//! that. While nothing is refused they leave faster again, by little at first and soon by much: what looked like a limit
+//! may have been a bad moment.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +21,12 @@ const SPREAD: Duration = Duration::from_millis(5);
 /// Requests so close together need not be held apart.
 const NEGLIGIBLE: Duration = Duration::from_millis(1);
 
-/// After so many answers without a refusal they leave a little faster.
-const GOOD: u32 = 32;
+/// After this time without a refusal they leave faster.
+const GOOD: Duration = Duration::from_millis(500);
+
+/// The time between two requests becomes so much shorter then, in parts of a thousand, and the next time as if it were done
+/// twice.
+const FASTER: u32 = 900;
 
 /// After this time without a refusal, the next one is the first again.
 const QUIET: Duration = Duration::from_secs(60);
@@ -42,8 +47,8 @@ struct State {
     closed: Option<(Instant, u64)>,
     /// Answers that were no refusals.
     through: u64,
-    /// Those of them since the spacing has changed.
-    good: u32,
+    /// When the spacing has changed, and what it is multiplied with the next time, in parts of a thousand.
+    changed: Option<(Instant, u32)>,
     /// What was refused last, and when.
     refused: Option<(Url, Instant)>,
     /// Whether more than one thing was refused: then it is the requests' number, and not one of them.
@@ -73,7 +78,7 @@ impl Gate {
 
     /// Takes note of an answer that was no refusal.
     pub(super) fn let_through(&self) {
-        self.state().let_through();
+        self.state().let_through(Instant::now());
     }
 
     /// How many requests got through so far.
@@ -136,19 +141,25 @@ impl State {
             self.spacing = (now.duration_since(since) * 10 / 9 / through).min(SLOWEST);
             tracing::debug!(spacing = ?self.spacing, "requests leave one by one");
         }
-        (self.closed, self.good) = (Some((now, self.through)), 0);
+        (self.closed, self.changed) = (Some((now, self.through)), None);
     }
 
-    fn let_through(&mut self) {
+    fn let_through(&mut self, now: Instant) {
         self.through += 1;
-        self.good += 1;
-        if self.good >= GOOD && !self.spacing.is_zero() {
-            self.good = 0;
-            self.spacing = self.spacing * 9 / 10;
-            if self.spacing < NEGLIGIBLE {
-                self.spacing = Duration::ZERO;
-            }
+        if self.spacing.is_zero() || self.is_closed(now) {
+            return;
         }
+        let (since, factor) = *self.changed.get_or_insert((now, FASTER));
+        if now.duration_since(since) < GOOD {
+            return;
+        }
+        self.changed = Some((now, factor * factor / 1000));
+        self.spacing = self.spacing * factor / 1000;
+        if self.spacing < NEGLIGIBLE {
+            self.spacing = Duration::ZERO;
+        }
+        // Whoever was given a time by the old spacing goes by it; those who come now do not.
+        self.next = self.next.map(|next| next.min(now + self.spacing));
     }
 }
 
@@ -192,7 +203,7 @@ mod tests {
         state.refuse(&url("a"), PAUSE, now);
         state.refuse(&url("b"), PAUSE, now);
         for _ in 0..9 {
-            state.let_through();
+            state.let_through(now);
         }
         let again = now + PAUSE;
         state.refuse(&url("a"), PAUSE, again);
@@ -201,14 +212,31 @@ mod tests {
         let open = again + PAUSE;
         assert_eq!(state.reserve(open), open);
         assert_eq!(state.reserve(open).duration_since(open).as_millis(), 30);
-        for _ in 0..GOOD {
-            state.let_through();
+        let mut spacings = Vec::new();
+        for step in 0..7 {
+            state.let_through(open + GOOD * step);
+            spacings.push(state.spacing.as_millis());
         }
-        assert_eq!(state.spacing.as_millis(), 27);
-        for _ in 0..100 * GOOD {
-            state.let_through();
-        }
+        assert_eq!(spacings, [30, 27, 22, 14, 6, 1, 0], "by little at first, and soon by much");
         assert!(state.spacing.is_zero());
+    }
+
+    /// A registry that was down for a moment lets little through, which says nothing of how fast it is.
+    #[test]
+    fn a_bad_moment_is_soon_forgotten() {
+        let (mut state, now) = (State::default(), Instant::now());
+        state.refuse(&url("a"), PAUSE, now);
+        state.let_through(now);
+        state.refuse(&url("b"), PAUSE, now + SLOWEST);
+        assert_eq!(state.spacing, SLOWEST);
+        let mut at = now + SLOWEST + PAUSE;
+        let open = at;
+        while !state.spacing.is_zero() {
+            at = at.max(state.reserve(at));
+            state.let_through(at);
+        }
+        let took = at.duration_since(open);
+        assert!(took < Duration::from_secs(10), "{took:?}");
     }
 
     #[test]

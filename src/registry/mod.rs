@@ -52,7 +52,7 @@ use crate::oci::{DEFAULT_REGISTRY, Digest, Registry, Repository};
 use auth::{Auth, Scope};
 use client::{Client, Way};
 use creation::Creations;
-use gate::Gates;
+use gate::{Gate, Gates};
 use identity::{Identities, Services, Side};
 use knowledge::Knowledge;
 use quirks::Overrides;
@@ -176,6 +176,7 @@ impl Registries {
             auth: Auth::new(host, identities, side, fixed),
             slots: Slots::new(self.settings.concurrency),
             gate,
+            token_gate: Gate::default(),
             quotas: Quotas::default(),
             retry: self.settings.retry,
             patience: self.settings.patience,

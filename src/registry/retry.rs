@@ -72,7 +72,12 @@ impl RetryPolicy {
         asked: Option<Duration>,
     ) -> Option<Duration> {
         let (own, asked) = (delays.next()?, asked.unwrap_or_default());
-        (asked <= self.longest_asked).then(|| if asked > own { asked + own / 8 } else { own })
+        (!self.is_too_long(asked)).then(|| if asked > own { asked + own / 8 } else { own })
+    }
+
+    /// Whether a run does not wait for as long as a registry asks for: a later one goes on.
+    pub(super) fn is_too_long(&self, asked: Duration) -> bool {
+        asked > self.longest_asked
     }
 }
 

@@ -140,7 +140,7 @@ impl Remote<ReadWrite> {
             let pause = tries.pause(asked).filter(|pause| self.client.in_time(*pause));
             let Some(pause) = pause else { return Err(error) };
             tracing::debug!(host = %self.client.host, ?pause, %error, "the upload broke");
-            self.client.wait(&session.location, refused, pause).await;
+            self.client.wait(&self.client.gate, &session.location, refused, pause).await;
             self.client.traffic.retries.fetch_add(1, Ordering::Relaxed);
             // The answer may have been lost, and not the bytes.
             if self.head_blob(upload.repository, upload.blob).await? {
@@ -239,7 +239,7 @@ impl Remote<ReadWrite> {
             return Ok(answer);
         }
         let asked = retry_after(&answer.headers, SystemTime::now());
-        let refused = self.client.is_too_many(&answer).then_some(status);
+        let refused = self.client.is_too_many(&answer, true).then_some(status);
         let mut error = answer.into_error().await;
         let size = upload.blob.size;
         let again = if status == StatusCode::PAYLOAD_TOO_LARGE {

@@ -177,10 +177,15 @@ fn what_cannot_be_meant_is_said() {
         (vec!["no registry"], "no registry"),
         (vec!["127.0.0.1:1", "Team/App"], "Team/App"),
         (vec!["127.0.0.1:1/team/app:1"], "name it without tag and digest"),
+        (vec!["user:secret@127.0.0.1:1", "a"], "name the registry as 127.0.0.1:1, without a user name"),
+        (vec!["https://127.0.0.1:1"], "--endpoint 127.0.0.1:1=https://127.0.0.1:1"),
+        (vec!["http://r.example"], "--plain-http r.example"),
+        (vec!["ftp://r.example"], "name the registry as r.example"),
         (vec![], "REGISTRY"),
     ] {
         let output = patient.command(&arguments).output().expect("an output");
         let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("secret"), "{said}");
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(says), "{said}");
     }

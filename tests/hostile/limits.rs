@@ -1,11 +1,13 @@
 //! Registries with a steady limit: so many requests a second, and no more.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use image_syncer::config::Signatures;
 use image_syncer::registry::RetryPolicy;
 
+use crate::SOON;
 use crate::support::content::put_image;
 use crate::support::fault::Fault;
 use crate::support::registry::TestRegistry;
@@ -66,6 +68,21 @@ fn a_source_that_does_not() {
     let story = story(150);
     limit(&story.source, || Fault::status(429, "TOOMANYREQUESTS"));
     all_arrive(&story, &story.source);
+}
+
+/// It was down for a moment, and is as fast as ever afterwards: what it let through meanwhile is no measure.
+#[test]
+fn a_bad_moment_is_no_limit() {
+    let story = story(150);
+    let asked = AtomicUsize::new(0);
+    story.source.on_request(move |_| {
+        // Two waves of refusals with little between them.
+        let is_bad = matches!(asked.fetch_add(1, Ordering::SeqCst), 20..28 | 32..40);
+        is_bad.then(|| Fault::status_with(429, "TOOMANYREQUESTS", &[("retry-after", "1")]))
+    });
+    let began = Instant::now();
+    all_arrive(&story, &story.source);
+    assert!(began.elapsed() < SOON * 2, "{:?}", began.elapsed());
 }
 
 /// Uploads are refused in their own way.

@@ -1,6 +1,7 @@
 //! A run as a whole: invariants 6 to 13.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use http::Method;
 use http::request::Parts;
@@ -148,6 +149,35 @@ fn requests_at_a_time_are_bounded() {
     story.target.on_request(slow);
     story.sync().expect(&["copied"; 12]);
     assert_eq!((story.source.most_in_flight(), story.target.most_in_flight()), (3, 3));
+}
+
+/// Invariant 11: so many large blobs at a time, however many requests are allowed.
+#[test]
+fn large_blobs_at_a_time_are_bounded() {
+    const SLOW: Duration = Duration::from_millis(700);
+    let mut story = Scenario::new().signatures(Signatures::Skip);
+    story.settings.concurrency = Some(64);
+    let mut large_ones = Vec::new();
+    for number in 0..40_u8 {
+        let name = format!("team/app{number}");
+        let large = vec![number; (1 << 20) + 1];
+        put_image(&story.source.memory, &name, Some("1"), &[&large]);
+        large_ones.push(Digest::sha256(&large).to_string());
+        story = story.lists(&format!("{name}:1"));
+    }
+    let begun: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let log = Arc::clone(&begun);
+    story.source.on_request(move |parts| {
+        let is_large = large_ones.iter().any(|digest| is(parts, &Method::GET, digest));
+        is_large.then(|| {
+            log.lock().expect("a lock").push(Instant::now());
+            Fault::Delay(SLOW)
+        })
+    });
+    story.sync().expect(&["copied"; 40]);
+    let begun = begun.lock().expect("a lock");
+    let together = begun.iter().filter(|at| **at < begun[0] + SLOW).count();
+    assert!(together <= 32, "{together} at a time");
 }
 
 /// Invariant 11: a blob goes on to the target while it comes from the source.

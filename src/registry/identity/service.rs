@@ -20,6 +20,7 @@ use crate::registry::auth::Auth;
 use crate::registry::call::{Body, Call};
 use crate::registry::client::{Client, Traffic, Way};
 use crate::registry::error::clean;
+use crate::registry::gate::Gate;
 use crate::registry::knowledge::Knowledge;
 use crate::registry::quirks::Overrides;
 use crate::registry::quota::Quotas;
@@ -129,6 +130,7 @@ impl Services {
                 abroad: way(),
                 slots: Slots::new(concurrency),
                 gate: Arc::default(),
+                token_gate: Gate::default(),
                 quotas: Quotas::default(),
                 retry,
                 patience,
