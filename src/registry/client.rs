@@ -19,7 +19,7 @@ use super::auth::Auth;
 use super::call::{Body, Call};
 use super::error::{given_up, unreachable};
 use super::feed::Part;
-use super::gate::Gate;
+use super::gate::{Gate, is_let_through};
 use super::guard::check_literal;
 use super::knowledge::Knowledge;
 use super::origin::{redirect, same_origin};
@@ -85,11 +85,6 @@ pub(super) struct Client {
 pub(super) struct Way {
     pub(super) http: reqwest::Client,
     pub(super) is_guarded: bool,
-}
-
-/// Whether an answer shows that requests are not refused for their number.
-fn is_let_through(status: StatusCode) -> bool {
-    !status.is_server_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::UNAUTHORIZED)
 }
 
 impl Client {
@@ -229,29 +224,6 @@ impl Client {
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
             self.wait(gate, &call.url, refused, pause).await;
             attempts += 1;
-        }
-    }
-
-    /// Whether the registry refuses requests because they are too many, or it has too much to do. What other hosts
-    /// refuse, that it leads to, says nothing of it.
-    pub(super) fn is_too_many(&self, answer: &Answer, of_registry: bool) -> bool {
-        let is_asked = !of_registry || same_origin(&answer.url, &self.base);
-        matches!(answer.status.as_u16(), 429 | 503) && is_asked
-    }
-
-    /// Waits before the next try. After a refusal the gate is closed for all others, too; where that is not for their
-    /// number, it opens after a pause of our own, and who was refused waits for as long as it was told to.
-    pub(super) async fn wait(&self, gate: &Gate, what: &Url, refused: Option<StatusCode>, pause: Duration) {
-        match refused {
-            None => tokio::time::sleep(pause).await,
-            Some(StatusCode::TOO_MANY_REQUESTS) => {
-                // The gate is where it waits, with its place in the limit of requests.
-                gate.refuse(what, pause);
-            }
-            Some(_) => {
-                gate.refuse(what, pause.min(self.retry.longest_delay));
-                tokio::time::sleep(pause).await;
-            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! One pause for all requests to a registry that refuses them because they are too many.
 //!
-//! Requests that were refused together and wait by themselves meet again. Here the first refusal closes the gate for
-//! all of them and for those that come after; a further one keeps it closed for longer. From the second time on it is
+//! Requests that were refused together and wait by themselves meet again. So a refusal that comes soon after another one
+//! closes the gate for all of them and for those that come after; a further one keeps it closed for longer. One now and
+//! then is a matter of the request that it hits. From the second time on it is
 //! known how many requests the registry has let through in which time: they then leave one by one, a little slower than
 //! that. While nothing is refused they leave faster again, by little at first and soon by much: what looked like a limit
 //! may have been a bad moment.
@@ -10,7 +11,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use url::Url;
+
+use super::answer::Answer;
+use super::client::Client;
+use super::origin::same_origin;
 
 /// The longest time between two requests. Who allows even fewer refuses some.
 const SLOWEST: Duration = Duration::from_secs(2);
@@ -27,6 +33,9 @@ const GOOD: Duration = Duration::from_millis(500);
 /// The time between two requests becomes so much shorter then, in parts of a thousand, and the next time as if it were done
 /// twice.
 const FASTER: u32 = 900;
+
+/// Two refusals with no more answers than this between them are no accident.
+const BETWEEN: u64 = 4;
 
 /// After this time without a refusal, the next one is the first again.
 const QUIET: Duration = Duration::from_secs(60);
@@ -49,9 +58,10 @@ struct State {
     through: u64,
     /// When the spacing has changed, and what it is multiplied with the next time, in parts of a thousand.
     changed: Option<(Instant, u32)>,
-    /// What was refused last, and when.
-    refused: Option<(Url, Instant)>,
-    /// Whether more than one thing was refused: then it is the requests' number, and not one of them.
+    /// What was refused last, when, and how many requests had got through by then.
+    refused: Option<(Url, Instant, u64)>,
+    /// Whether more than one thing was refused, one soon after the other: then it is the requests' number, and not one
+    /// of them.
     is_general: bool,
 }
 
@@ -71,9 +81,9 @@ impl Gate {
         }
     }
 
-    /// Takes note that a request was refused, and closes for at least so long.
-    pub(super) fn refuse(&self, what: &Url, pause: Duration) {
-        self.state().refuse(what, pause, Instant::now());
+    /// Takes note that a request was refused. True if it closes for that, for at least so long.
+    pub(super) fn refuse(&self, what: &Url, pause: Duration) -> bool {
+        self.state().refuse(what, pause, Instant::now())
     }
 
     /// Takes note of an answer that was no refusal.
@@ -111,10 +121,15 @@ impl State {
         at
     }
 
-    fn refuse(&mut self, what: &Url, pause: Duration, now: Instant) {
-        let recently = self.refused.take().filter(|(_, at)| now.duration_since(*at) < QUIET);
-        self.is_general = recently.is_some_and(|(refused, _)| self.is_general || refused != *what);
-        self.refused = Some((what.clone(), now));
+    fn refuse(&mut self, what: &Url, pause: Duration, now: Instant) -> bool {
+        let through = self.through;
+        let is_soon = |at: &Instant, then: u64| now.duration_since(*at) < QUIET && through - then <= BETWEEN;
+        let before = self.refused.take().filter(|(_, at, then)| is_soon(at, *then));
+        self.is_general = before.is_some_and(|(refused, ..)| self.is_general || refused != *what);
+        self.refused = Some((what.clone(), now, through));
+        if !self.is_general {
+            return false;
+        }
         let is_news = !self.is_closed(now);
         let opens = now + pause;
         self.opens = Some(self.opens.map_or(opens, |known| known.max(opens)));
@@ -123,6 +138,7 @@ impl State {
         if is_news {
             self.close(now);
         }
+        true
     }
 
     /// Finds out how fast requests may come, from what got through since it was closed for the last time.
@@ -136,11 +152,9 @@ impl State {
         if through == 0 {
             return;
         }
-        if self.is_general {
-            // A tenth slower than the registry has let them through.
-            self.spacing = (now.duration_since(since) * 10 / 9 / through).min(SLOWEST);
-            tracing::debug!(spacing = ?self.spacing, "requests leave one by one");
-        }
+        // A tenth slower than the registry has let them through.
+        self.spacing = (now.duration_since(since) * 10 / 9 / through).min(SLOWEST);
+        tracing::debug!(spacing = ?self.spacing, "requests leave one by one");
         (self.closed, self.changed) = (Some((now, self.through)), None);
     }
 
@@ -174,6 +188,38 @@ impl Gates {
     }
 }
 
+/// Whether an answer shows that requests are not refused for their number.
+pub(super) fn is_let_through(status: StatusCode) -> bool {
+    !status.is_server_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::UNAUTHORIZED)
+}
+
+impl Client {
+    /// Whether the registry refuses requests because they are too many, or it has too much to do. What other hosts
+    /// refuse, that it leads to, says nothing of it.
+    pub(super) fn is_too_many(&self, answer: &Answer, of_registry: bool) -> bool {
+        let is_asked = !of_registry || same_origin(&answer.url, &self.base);
+        matches!(answer.status.as_u16(), 429 | 503) && is_asked
+    }
+
+    /// Waits before the next try. After refusals the gate is closed for all others, too; where that is not for their
+    /// number, it opens after a pause of our own, and who was refused waits for as long as it was told to.
+    pub(super) async fn wait(&self, gate: &Gate, what: &Url, refused: Option<StatusCode>, pause: Duration) {
+        match refused {
+            None => tokio::time::sleep(pause).await,
+            Some(StatusCode::TOO_MANY_REQUESTS) => {
+                // If the gate is closed it waits there, with its place in the limit of requests.
+                if !gate.refuse(what, pause) {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            Some(_) => {
+                gate.refuse(what, pause.min(self.retry.longest_delay));
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,8 +233,9 @@ mod tests {
     #[test]
     fn all_wait_for_the_same_pause_and_a_further_refusal_makes_it_longer() {
         let (mut state, now) = (State::default(), Instant::now());
+        assert!(!state.refuse(&url("a"), PAUSE, now), "one alone may be an accident");
         assert_eq!(state.reserve(now), now);
-        state.refuse(&url("a"), PAUSE, now);
+        assert!(state.refuse(&url("a2"), PAUSE, now));
         assert_eq!((state.reserve(now), state.reserve(now)), (now + PAUSE, now + PAUSE + SPREAD));
         let later = now + PAUSE / 2;
         state.refuse(&url("b"), PAUSE, later);
@@ -206,7 +253,8 @@ mod tests {
             state.let_through(now);
         }
         let again = now + PAUSE;
-        state.refuse(&url("a"), PAUSE, again);
+        assert!(!state.refuse(&url("a"), PAUSE, again));
+        assert!(state.refuse(&url("b"), PAUSE, again));
         // Nine in 250 ms, and a tenth less.
         assert_eq!(state.spacing.as_millis(), 30);
         let open = again + PAUSE;
@@ -226,8 +274,9 @@ mod tests {
     fn a_bad_moment_is_soon_forgotten() {
         let (mut state, now) = (State::default(), Instant::now());
         state.refuse(&url("a"), PAUSE, now);
+        state.refuse(&url("b"), PAUSE, now);
         state.let_through(now);
-        state.refuse(&url("b"), PAUSE, now + SLOWEST);
+        state.refuse(&url("a"), PAUSE, now + SLOWEST);
         assert_eq!(state.spacing, SLOWEST);
         let mut at = now + SLOWEST + PAUSE;
         let open = at;

@@ -36,12 +36,12 @@ fn a_burst_in_an_upload_costs_no_second_one_of_what_was_taken() {
     assert_eq!(told.json()["retries"], 2);
 }
 
-/// The pause would be longer than anybody should wait: it fails at once, and says so.
+/// The pause would be longer than anybody should wait: it is left to a later run at once, and that is said.
 #[test]
 fn a_pause_that_is_too_long_is_not_kept() {
     let lines = Lines::new();
     lines.source.troubles(first(1, Trouble::Status(429, Some("3600")), pulls(&lines.layer)));
-    lines.fails("failed", &["429", "it asks to wait 3600 s"]);
+    lines.fails("deferred", &["429", "it asks to wait 3600 s"]);
 }
 
 /// Tries end, whatever is answered.
