@@ -176,14 +176,14 @@ impl Client {
         let gate = if with_login { &*self.gate } else { &self.token_gate };
         loop {
             let through = gate.through();
-            let mut refused = None;
+            let mut refused = false;
             let outcome =
                 if with_login { Box::pin(self.logged_in(call, None)).await } else { self.plain(call).await };
             let (error, asked) = match outcome {
                 // The answer is read before the pause, and its place in the limit goes with it.
                 Ok(answer) if is_transient(answer.status) => {
                     let stated = retry_after(&answer.headers, SystemTime::now());
-                    refused = self.is_too_many(&answer, with_login).then_some(answer.status);
+                    refused = self.is_too_many(&answer, with_login);
                     let error = answer.into_error().await;
                     if with_login && error.kind == StoreErrorKind::RateLimited {
                         // Some count and refuse also what only asks.
@@ -202,8 +202,7 @@ impl Client {
             if unanswered {
                 self.silence.goes_on(Instant::now(), self.patience.idle * 2);
             }
-            let is_limit = refused == Some(StatusCode::TOO_MANY_REQUESTS);
-            if is_limit && began.elapsed() < LONGEST && gate.goes_on(through) {
+            if refused && began.elapsed() < LONGEST && gate.goes_on(through) {
                 tries.start_anew();
             }
             let pause = tries.pause(asked).filter(|pause| self.in_time(*pause));
@@ -212,7 +211,7 @@ impl Client {
                     self.silence.suspect(began);
                 }
                 let is_later =
-                    with_login && is_limit && asked.is_some_and(|asked| self.retry.is_too_long(asked));
+                    with_login && refused && asked.is_some_and(|asked| self.retry.is_too_long(asked));
                 let error = given_up(error, attempts, asked);
                 return Err(if is_later {
                     StoreError { kind: StoreErrorKind::UsedUp, ..error }

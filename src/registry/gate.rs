@@ -1,7 +1,7 @@
 //! One pause for all requests to a registry that refuses them because they are too many.
 //!
-//! Requests that were refused together and wait by themselves meet again. So a refusal that comes soon after another one
-//! closes the gate for all of them and for those that come after; a further one keeps it closed for longer. One now and
+//! Requests that were refused together and wait by themselves meet again. So refusals that come together
+//! close the gate for all of them and for those that come after; a further one keeps it closed for longer. One now and
 //! then is a matter of the request that it hits. From the second time on it is
 //! known how many requests the registry has let through in which time: they then leave one by one, a little slower than
 //! that. While nothing is refused they leave faster again, by little at first and soon by much: what looked like a limit
@@ -34,8 +34,11 @@ const GOOD: Duration = Duration::from_millis(500);
 /// twice.
 const FASTER: u32 = 900;
 
-/// Two refusals with no more answers than this between them are no accident.
+/// Refusals with no more answers than this between one and the next are together, …
 const BETWEEN: u64 = 4;
+
+/// … and if so many came after the first they are no accident.
+const TOGETHER: u32 = 2;
 
 /// After this time without a refusal, the next one is the first again.
 const QUIET: Duration = Duration::from_secs(60);
@@ -60,8 +63,9 @@ struct State {
     changed: Option<(Instant, u32)>,
     /// What was refused last, when, and how many requests had got through by then.
     refused: Option<(Url, Instant, u64)>,
-    /// Whether more than one thing was refused, one soon after the other: then it is the requests' number, and not one
-    /// of them.
+    /// How many refusals of other things have come together since the first.
+    together: u32,
+    /// Whether they are so many that it is the requests' number, and not one of them.
     is_general: bool,
 }
 
@@ -125,7 +129,12 @@ impl State {
         let through = self.through;
         let is_soon = |at: &Instant, then: u64| now.duration_since(*at) < QUIET && through - then <= BETWEEN;
         let before = self.refused.take().filter(|(_, at, then)| is_soon(at, *then));
-        self.is_general = before.is_some_and(|(refused, ..)| self.is_general || refused != *what);
+        self.together = match before {
+            Some((refused, ..)) if refused == *what && !self.is_general => self.together,
+            Some(_) => self.together.saturating_add(1),
+            None => 0,
+        };
+        self.is_general = self.together >= TOGETHER;
         self.refused = Some((what.clone(), now, through));
         if !self.is_general {
             return false;
@@ -194,28 +203,17 @@ pub(super) fn is_let_through(status: StatusCode) -> bool {
 }
 
 impl Client {
-    /// Whether the registry refuses requests because they are too many, or it has too much to do. What other hosts
-    /// refuse, that it leads to, says nothing of it.
+    /// Whether the registry refuses requests because they are too many. What other hosts refuse, that it leads to, says
+    /// nothing of it.
     pub(super) fn is_too_many(&self, answer: &Answer, of_registry: bool) -> bool {
         let is_asked = !of_registry || same_origin(&answer.url, &self.base);
-        matches!(answer.status.as_u16(), 429 | 503) && is_asked
+        answer.status == StatusCode::TOO_MANY_REQUESTS && is_asked
     }
 
-    /// Waits before the next try. After refusals the gate is closed for all others, too; where that is not for their
-    /// number, it opens after a pause of our own, and who was refused waits for as long as it was told to.
-    pub(super) async fn wait(&self, gate: &Gate, what: &Url, refused: Option<StatusCode>, pause: Duration) {
-        match refused {
-            None => tokio::time::sleep(pause).await,
-            Some(StatusCode::TOO_MANY_REQUESTS) => {
-                // If the gate is closed it waits there, with its place in the limit of requests.
-                if !gate.refuse(what, pause) {
-                    tokio::time::sleep(pause).await;
-                }
-            }
-            Some(_) => {
-                gate.refuse(what, pause.min(self.retry.longest_delay));
-                tokio::time::sleep(pause).await;
-            }
+    /// Waits before the next try: where the gate is closed for all, there, with its place in the limit of requests.
+    pub(super) async fn wait(&self, gate: &Gate, what: &Url, refused: bool, pause: Duration) {
+        if !refused || !gate.refuse(what, pause) {
+            tokio::time::sleep(pause).await;
         }
     }
 }
@@ -233,9 +231,11 @@ mod tests {
     #[test]
     fn all_wait_for_the_same_pause_and_a_further_refusal_makes_it_longer() {
         let (mut state, now) = (State::default(), Instant::now());
-        assert!(!state.refuse(&url("a"), PAUSE, now), "one alone may be an accident");
+        for name in ["x", "y"] {
+            assert!(!state.refuse(&url(name), PAUSE, now), "one may be an accident, and two");
+        }
         assert_eq!(state.reserve(now), now);
-        assert!(state.refuse(&url("a2"), PAUSE, now));
+        assert!(state.refuse(&url("a"), PAUSE, now));
         assert_eq!((state.reserve(now), state.reserve(now)), (now + PAUSE, now + PAUSE + SPREAD));
         let later = now + PAUSE / 2;
         state.refuse(&url("b"), PAUSE, later);
@@ -247,14 +247,14 @@ mod tests {
     #[test]
     fn what_gets_through_says_how_fast_requests_may_come() {
         let (mut state, now) = (State::default(), Instant::now());
-        state.refuse(&url("a"), PAUSE, now);
-        state.refuse(&url("b"), PAUSE, now);
+        let all_refused =
+            |state: &mut State, at| ["a", "b", "c"].map(|name| state.refuse(&url(name), PAUSE, at));
+        all_refused(&mut state, now);
         for _ in 0..9 {
             state.let_through(now);
         }
         let again = now + PAUSE;
-        assert!(!state.refuse(&url("a"), PAUSE, again));
-        assert!(state.refuse(&url("b"), PAUSE, again));
+        assert_eq!(all_refused(&mut state, again), [false, false, true]);
         // Nine in 250 ms, and a tenth less.
         assert_eq!(state.spacing.as_millis(), 30);
         let open = again + PAUSE;
@@ -273,8 +273,9 @@ mod tests {
     #[test]
     fn a_bad_moment_is_soon_forgotten() {
         let (mut state, now) = (State::default(), Instant::now());
-        state.refuse(&url("a"), PAUSE, now);
-        state.refuse(&url("b"), PAUSE, now);
+        for name in ["a", "b", "c"] {
+            state.refuse(&url(name), PAUSE, now);
+        }
         state.let_through(now);
         state.refuse(&url("a"), PAUSE, now + SLOWEST);
         assert_eq!(state.spacing, SLOWEST);
@@ -298,6 +299,7 @@ mod tests {
         }
         assert!(gate.state().spacing.is_zero() && !gate.goes_on(through));
         gate.refuse(&url("b"), Duration::ZERO);
+        gate.refuse(&url("c"), Duration::ZERO);
         assert!(gate.goes_on(through) && !gate.goes_on(gate.through()));
     }
 }

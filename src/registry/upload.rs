@@ -96,8 +96,8 @@ struct Failed {
 }
 
 enum Again {
-    /// Another try later, how long the registry asks to wait before, and whether it has said that it has too much to do.
-    Later { asked: Option<Duration>, refused: Option<StatusCode> },
+    /// Another try later, how long the registry asks to wait before, and whether it refused for the number of requests.
+    Later { asked: Option<Duration>, refused: bool },
     /// Everything from the start, at once: in smaller requests, or in one.
     Anew,
     /// The same if it is the first time: what arrived was not what was sent.
@@ -107,7 +107,7 @@ enum Again {
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         let again = (error.kind == StoreErrorKind::Unavailable)
-            .then_some(Again::Later { asked: None, refused: None });
+            .then_some(Again::Later { asked: None, refused: false });
         Self { error, again }
     }
 }
@@ -207,7 +207,7 @@ impl Remote<ReadWrite> {
             let answer = self.client.send_part(&call, part).await?;
             if answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
                 // It still had to take in what came before.
-                let again = Some(Again::Later { asked: None, refused: None });
+                let again = Some(Again::Later { asked: None, refused: false });
                 return Err(Failed { error: answer.into_error().await, again });
             }
             let answer = self.taken(upload, answer, part).await?;
@@ -239,7 +239,7 @@ impl Remote<ReadWrite> {
             return Ok(answer);
         }
         let asked = retry_after(&answer.headers, SystemTime::now());
-        let refused = self.client.is_too_many(&answer, true).then_some(status);
+        let refused = self.client.is_too_many(&answer, true);
         let mut error = answer.into_error().await;
         let size = upload.blob.size;
         let again = if status == StatusCode::PAYLOAD_TOO_LARGE {
