@@ -13,7 +13,8 @@ fn workflow() -> Workflow {
         .map(|number| {
             let repository = format!("team/app{number}");
             put_image(&workflow.source.memory, &repository, Some("1"), &[repository.as_bytes()]);
-            format!("source: SOURCE/{repository}:1")
+            // The shard goes by the target's name, which must not have a port in it that is another one each time.
+            format!("source: SOURCE/{repository}:1\n    target: app{number}")
         })
         .collect();
     let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
