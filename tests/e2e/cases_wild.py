@@ -93,8 +93,9 @@ class Guarded:
         host = self.guarded.host
         nobody = f"{host} answered 401 Unauthorized; log in to {host} with an account"
         # A token says what its bearer may do, and so a registry with tokens does not know who has not the right.
-        wrong = f"check the user name and password for {host}" if self.has_tokens else nobody
-        stranger = nobody if self.has_tokens else f"403 Forbidden; the account used at {host} lacks the right"
+        shown = f"{host} answered 401 Unauthorized; {host} does not accept the login that it was shown"
+        wrong = f"check the user name and password for {host}" if self.has_tokens else shown
+        stranger = shown if self.has_tokens else f"403 Forbidden; the account used at {host} lacks the right"
         for logins, says in (
             ({}, nobody),
             ({f"{host}/mirror/apps": WRITER}, nobody),
