@@ -128,3 +128,6 @@ pub enum CommentWhen {
     /// Never.
     Never,
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,14 +171,16 @@ impl Ledger {
                 return Self::send_first(passage, blob, &home).await;
             }
         }
-        let placed = passage.try_push(blob, Push::IfMissing { mount_from: home.get().as_ref() }, &home).await;
+        let placed = passage
+            .try_push(blob, Push::IfMissing { mount_from: home.get().as_ref() }, &home.broken_off)
+            .await;
         placed.map_err(|failed| failed.cause)
     }
 
     async fn send_first(passage: Passage<'_>, blob: &Descriptor, home: &Home) -> Result<Placed, Cause> {
         let seen = home.seen.as_ref().filter(|seen| *seen != passage.to);
         let mount_from = seen.or(passage.same_registry.then_some(passage.from));
-        match passage.try_push(blob, Push::IfMissing { mount_from }, home).await {
+        match passage.try_push(blob, Push::IfMissing { mount_from }, &home.broken_off).await {
             Ok(placed) => {
                 if matches!(placed, Placed::Uploaded) {
                     let _ = home.size.set(blob.size);
@@ -234,11 +236,16 @@ struct Failed {
 impl Passage<'_> {
     /// Sees to it that the target has the blob. A failure is put on the side that failed.
     pub(super) async fn push(self, blob: &Descriptor, push: Push<'_>) -> Result<Placed, Cause> {
-        self.try_push(blob, push, &Home::default()).await.map_err(|failed| failed.cause)
+        self.try_push(blob, push, &AtomicU64::new(0)).await.map_err(|failed| failed.cause)
     }
 
-    async fn try_push(self, blob: &Descriptor, push: Push<'_>, home: &Home) -> Result<Placed, Failed> {
-        let origin = Origin::new(self, blob, home.broken_off.load(Ordering::Relaxed));
+    async fn try_push(
+        self,
+        blob: &Descriptor,
+        push: Push<'_>,
+        broken_off: &AtomicU64,
+    ) -> Result<Placed, Failed> {
+        let origin = Origin::new(self, blob, broken_off.load(Ordering::Relaxed));
         let mut placed = self.target.push_blob(self.to, blob, push, &origin).await;
         // Something on the way may have kept a wrong answer, or cut it off: once it is tried again from the start.
         if placed.is_err() && origin.was_corrupt() {
@@ -246,8 +253,8 @@ impl Passage<'_> {
             placed = self.target.push_blob(self.to, blob, push, &origin).await;
         }
         // What arrived and is read once more, for a target that does not mount, did not break.
-        let broken_off = if placed.is_err() { origin.farthest.load(Ordering::Relaxed) } else { 0 };
-        home.broken_off.store(broken_off, Ordering::Relaxed);
+        let read_in_vain = if placed.is_err() { origin.farthest.load(Ordering::Relaxed) } else { 0 };
+        broken_off.store(read_in_vain, Ordering::Relaxed);
         placed.map_err(|error| {
             let failure = origin.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
             let source_hangs =

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::{join, join_all, try_join, try_join_all};
+use futures::future::{join_all, try_join, try_join_all};
 
 use super::blob::Passage;
 use super::{Run, Stop, conflict};
@@ -48,8 +48,7 @@ impl<'a> Image<'a> {
             return self.copy_companions().await;
         };
         // Blobs need no manifest: those of companions go together with the image's own.
-        let (root, ()) = join(self.push_below_root(graph), self.send_companions_ahead()).await;
-        let root = root?;
+        let (root, ()) = try_join(self.push_below_root(graph), self.send_companions_ahead()).await?;
         let has_companions = self.companions_to_copy().next().is_some();
         if has_companions {
             let reference = graph.root().digest.clone().into();
@@ -98,10 +97,12 @@ impl<'a> Image<'a> {
         try_join_all(placed).await.map(drop::<Vec<()>>).map_err(Stop::Failed)
     }
 
-    async fn send_companions_ahead(&self) {
+    /// What goes wrong is said when the turn of the companion comes.
+    async fn send_companions_ahead(&self) -> Result<(), Stop> {
         let graphs = self.companions_to_copy().filter_map(|companion| companion.graph.as_ref());
         let blobs = graphs.flat_map(|graph| graph.distinct_blobs());
         join_all(blobs.map(|blob| self.send_ahead(blob))).await;
+        Ok(())
     }
 
     /// Sends one of its blobs before its turn. What goes wrong is said when its turn comes.

@@ -141,8 +141,8 @@ impl Found {
     }
 }
 
-/// The exit code: 1 if a source could not be looked up or a list not be written, or the time was over before; 3 if the policy does not allow
-/// one, or one floats that was only looked at.
+/// The exit code: 1 if a source could not be looked up or a list not be written, or the time was over before; 3 if the
+/// policy does not allow one, or one floats that was only looked at.
 #[must_use]
 pub fn exit_code(found: &Found) -> u8 {
     match found.interruption {

@@ -20,17 +20,11 @@ mod tests {
 
     use super::*;
     use crate::pin::{Mode, sample};
+    use crate::report::schema_is_current;
 
     #[test]
     fn the_schema_of_pins_is_current() {
-        let path = format!("{}/schemas/pin.schema.json", env!("CARGO_MANIFEST_DIR"));
-        let schema = Value::from(pin_schema());
-        let current = format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema"));
-        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-            std::fs::write(&path, &current).expect("written");
-        }
-        let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(checked_in, current, "run the tests with UPDATE_SCHEMAS=1 and commit the schema");
+        schema_is_current("pin", &pin_schema().into());
     }
 
     #[test]

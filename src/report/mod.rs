@@ -30,6 +30,9 @@ mod verdict;
 #[cfg(test)]
 mod sample;
 
+#[cfg(test)]
+pub(crate) use sample::schema_is_current;
+
 pub use annotation::{Annotation, Weight};
 pub use diagnostics::diagnostics;
 pub use entry::Entry;

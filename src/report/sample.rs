@@ -425,3 +425,14 @@ pub(super) const fn hostile_words() -> &'static str {
      [l](http://x.example) https://x.example www.x.example a@b.example <img src=x onerror=alert(1)> \
      <script>alert(1)</script> </details> \u{202e}gnp"
 }
+
+/// The schema of a document in the repository is the one that the program has.
+pub(crate) fn schema_is_current(name: &str, schema: &serde_json::Value) {
+    let path = format!("{}/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    let current = format!("{}\n", serde_json::to_string_pretty(schema).expect("a schema"));
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        std::fs::write(&path, &current).expect("written");
+    }
+    let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(checked_in, current, "run the tests with UPDATE_SCHEMAS=1 and commit the schema");
+}
