@@ -20,8 +20,8 @@ const FIRST: usize = 16;
 /// … and up to so many.
 const MOST: usize = 128;
 
-/// So many more with each quick answer, which is three times as many with each round trip.
-const GROWTH: usize = 2;
+/// So many more with each quick answer, which is four times as many with each round trip.
+const GROWTH: usize = 3;
 
 /// Answers are slow that take so many times as long as the quickest ones, and this long at the least.
 const SLOW_FACTOR: u32 = 8;
