@@ -244,7 +244,8 @@ impl Client {
 
     /// One attempt, with the login that it takes and the redirects that it leads to.
     async fn logged_in(&self, call: &Call, part: Option<Part<'_>>) -> Result<Answer, StoreError> {
-        let slot = Some(self.slots.take().await);
+        let moves = part.map_or(call.moves, |part| part.length);
+        let slot = Some(self.slots.take(moves).await);
         let _pull = if call.is_pull {
             Some(self.quotas.admit().await.map_err(|used_up| self.used_up(call, used_up))?)
         } else {
