@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::login::login;
 use super::registries;
-use super::shard::share;
+use super::shard::{Share, share};
 use super::surroundings::Surroundings;
 use super::sync::Job;
 use crate::cli::{self, ConnectionOptions, CredentialOptions, ReportOptions, RunOptions};
@@ -63,8 +63,8 @@ pub(super) fn job(options: &RunOptions, mode: Mode, surroundings: &Surroundings)
     };
     let mut config =
         config::read(&options.images_files, prefix_sources(options, &policy, None), signatures(options))?;
-    let part = share(&options.share, &mut config, surroundings)?;
-    Ok(Job { part, ..assemble(options, mode, config, policy, surroundings)? })
+    let Share { part, remarks } = share(&options.share, &mut config, surroundings)?;
+    Ok(Job { part, remarks, ..assemble(options, mode, config, policy, surroundings)? })
 }
 
 /// Where a target prefix can come from. `trusted` is it where the lists' author is not to decide.
@@ -114,6 +114,7 @@ pub(super) fn assemble(
         },
         config,
         part: None,
+        remarks: Vec::new(),
         policy,
         mode,
         on_tag_conflict: match options.on_tag_conflict {

@@ -29,6 +29,8 @@ pub struct Job {
     pub config: Config,
     /// Which part of the lists the images are, where several runs share them.
     pub part: Option<Part>,
+    /// What there is to say of the run as a whole before it begins: sentences without their full stops.
+    pub remarks: Vec<String>,
     /// What the operator asks for.
     pub policy: Policy,
     /// Whether it is done or only said.
@@ -101,7 +103,7 @@ impl Job {
             part: self.part,
             unreported: None,
             interruption: stop.peek().copied(),
-            remarks: Vec::new(),
+            remarks: self.remarks,
             commit: None,
             log: None,
         };

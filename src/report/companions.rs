@@ -58,9 +58,11 @@ pub fn summary(item: &Item) -> Summary {
             CompanionKind::Signature if Some(&companion.subject) == image => summary.signed = Signed::Yes,
             CompanionKind::Signature if summary.signed == Signed::No => summary.signed = Signed::ChildrenOnly,
             CompanionKind::Signature => {}
-            CompanionKind::Attestation => summary.attestations += count,
-            CompanionKind::Sbom => summary.sboms += count,
-            CompanionKind::Other => summary.others += count,
+            CompanionKind::Attestation => {
+                summary.attestations = summary.attestations.saturating_add(count);
+            }
+            CompanionKind::Sbom => summary.sboms = summary.sboms.saturating_add(count),
+            CompanionKind::Other => summary.others = summary.others.saturating_add(count),
         }
     }
     let speaks = |companion: &&Companion| {
@@ -110,7 +112,7 @@ impl Summary {
             Signed::ChildrenOnly => "children signed",
             Signed::Yes => "signed",
         };
-        match self.attestations + self.sboms + self.others {
+        match self.attestations.saturating_add(self.sboms).saturating_add(self.others) {
             0 => word.to_owned(),
             more => format!("{word} +{more}"),
         }

@@ -19,9 +19,9 @@ pub enum MergeError {
     /// One is of a run that was not one of several.
     #[error("{0} is the report of a run without --shard: it is whole")]
     Whole(String),
-    /// Two are not about the same.
+    /// Two are not about the same. They may be of different versions of the program, as their machines may be.
     #[error(
-        "{0} and {1} have another {2}: give the reports of runs of one list, one version and the same options"
+        "{0} and {1} have another {2}: give the reports of runs of one list, to one target, with the same options"
     )]
     Different(String, String, &'static str),
     /// Two are of one shard.
@@ -43,6 +43,8 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
     let mut shards = Shards::new();
     for (name, mut report) in reports {
         let part = report.run.part.take().ok_or_else(|| MergeError::Whole(name.clone()))?;
+        // A shard can say that of others only by mistake.
+        report.run.unreported = None;
         let index = part.shard.index();
         if let Some((other, ..)) = shards.get(&index) {
             return Err(MergeError::Twice(String::clone(other), name, index));
@@ -73,9 +75,10 @@ fn check(shards: &Shards) -> Result<(), MergeError> {
     for (name, part, other) in all {
         let differs = [
             ("number of shards", first.shard.count() != part.shard.count()),
+            // The digest of the lists has the whole targets in it: so what they begin with comes first.
+            ("target prefix", one.prefix != other.prefix),
             ("list", first.lists != part.lists || first.images != part.images),
             ("mode", one.run.mode != other.run.mode),
-            ("target prefix", one.prefix != other.prefix),
             ("policy", one.plan.policy != other.plan.policy),
             ("`--signatures`", one.plan.signatures != other.plan.signatures),
             ("`--on-tag-conflict`", one.run.on_tag_conflict != other.run.on_tag_conflict),
@@ -147,7 +150,7 @@ fn join(reports: Vec<Report>) -> Result<Report, MergeError> {
 fn add(run: &mut Run, other: Run) {
     // They ran side by side.
     run.duration = run.duration.max(other.duration);
-    run.retries += other.retries;
+    run.retries = run.retries.saturating_add(other.retries);
     run.bytes_moved = run.bytes_moved.saturating_add(other.bytes_moved);
     run.bytes_downloaded_again = run.bytes_downloaded_again.saturating_add(other.bytes_downloaded_again);
     run.bytes_sent_twice = run.bytes_sent_twice.saturating_add(other.bytes_sent_twice);

@@ -44,7 +44,7 @@ pub(super) fn subject(report: &Report, totals: &Totals) -> String {
     let reported = totals.items as u64;
     let all = match (&report.run.part, &report.run.unreported) {
         (Some(part), _) => part.images as u64,
-        (None, Some(unreported)) => reported + unreported.images as u64,
+        (None, Some(unreported)) => reported.saturating_add(unreported.images as u64),
         (None, None) => return count(reported, "image", "images"),
     };
     format!("{} of {}", number(reported), count(all, "image", "images"))

@@ -17,6 +17,7 @@ mod comments;
 mod events;
 mod logins;
 mod results;
+mod reusable;
 mod shards;
 mod strangers;
 mod workflow;

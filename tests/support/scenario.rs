@@ -200,6 +200,7 @@ impl Scenario {
         Job {
             config: self.config(&policy),
             part: None,
+            remarks: Vec::new(),
             policy,
             mode,
             on_tag_conflict: OnTagConflict::Fail,

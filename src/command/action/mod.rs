@@ -89,7 +89,7 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
     surroundings.start_log_to(debug, log::writer);
     let publisher = Publisher { options, situation: &situation };
     if let Some(folder) = &options.merge_reports {
-        return match merge::reports(folder, &situation) {
+        return match merge::reports(folder, options, &situation) {
             Ok(report) => publisher.report(&situation.complete(report, None, Vec::new())).await,
             Err(refusal) => publisher.refused(&refusal).await,
         };

@@ -12,6 +12,10 @@ pub(super) fn no_images() -> Vec<(&'static str, String)> {
 pub(super) fn of(report: &Report) -> Vec<(&'static str, String)> {
     let totals = report.totals_of_this_change();
     let count = |statuses: &[Status]| statuses.iter().map(|it| totals.count(*it)).sum::<usize>().to_string();
+    // What nobody reported on is not known to be well.
+    let unreported = report.run.unreported.as_ref().map_or(0, |unreported| unreported.images);
+    let failed: usize =
+        [Status::Failed, Status::Blocked, Status::NotRun].map(|it| totals.count(it)).iter().sum();
     let bytes = match report.run.mode {
         Mode::Plan => totals.bytes_to_move,
         Mode::Sync => report.run.bytes_moved,
@@ -28,7 +32,7 @@ pub(super) fn of(report: &Report) -> Vec<(&'static str, String)> {
         ("copied", count(&work)),
         ("up-to-date", count(&[Status::UpToDate])),
         ("conflicts", count(&[Status::Conflict])),
-        ("failed", count(&[Status::Failed, Status::Blocked, Status::NotRun])),
+        ("failed", failed.saturating_add(unreported).to_string()),
         ("bytes", bytes.to_string()),
         ("plan-digest", report.plan.digest.hex()),
     ]

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::intake::{Nothing, Refusal, in_repository};
 use super::outputs::{self, no_images};
 use super::{LAST_WORDS, Situation, log};
-use crate::cli::{ActionOptions, CommentWhen};
+use crate::cli::{ActionOptions, CommentWhen, WhichShard};
 use crate::command::options::{SUMMARY_LIMIT, replace};
 use crate::command::shard::matrix;
 use crate::command::{FAILED, Surroundings, USAGE, UsageError};
@@ -69,6 +69,8 @@ struct Told<'a> {
     /// Further outputs.
     outputs: Vec<(&'static str, String)>,
     interrupted: bool,
+    /// Whether the summary and annotations tell it even where they are not wanted.
+    whatever_is_wanted: bool,
 }
 
 /// What a comment would tell.
@@ -129,6 +131,7 @@ impl Publisher<'_> {
             comments: true,
             // Nobody waits for a run whose time is over; who cancels one does.
             interrupted: report.run.interruption.is_some_and(|how| how != Interruption::TimeLimit),
+            whatever_is_wanted: false,
         };
         self.tell(told).await;
         verdict.exit_code()
@@ -200,6 +203,7 @@ impl Publisher<'_> {
             outputs: no_images(),
             comments: true,
             interrupted: false,
+            whatever_is_wanted: self.speaks_for_all(),
         };
         self.tell(told).await;
         code
@@ -220,6 +224,7 @@ impl Publisher<'_> {
             comments: true,
             outputs: no_images(),
             interrupted: how != Interruption::TimeLimit,
+            whatever_is_wanted: self.speaks_for_all(),
         };
         self.tell(told).await;
         Verdict::of_interruption(how).exit_code()
@@ -247,14 +252,25 @@ impl Publisher<'_> {
             outputs: no_images(),
             comments: is_ours,
             interrupted: false,
+            whatever_is_wanted: false,
         };
         self.tell(told).await;
         0
     }
 
+    /// Whether this is the first of several jobs that share a list. Where it cannot begin no report is written that a
+    /// later job could tell, and what is wrong is wrong for the others, too: it is told once, and not by each of them.
+    fn speaks_for_all(&self) -> bool {
+        let shard = self.options.run.share.shard;
+        self.options.shards.is_some()
+            || matches!(shard, Some(WhichShard::This(shard)) if shard.index() == 1 && shard.count() > 1)
+    }
+
     async fn tell(&self, told: Told<'_>) {
         let runner = &self.situation.runner;
-        if let Some(path) = runner.step_summary.as_deref().filter(|_| self.options.summary) {
+        if let Some(path) =
+            runner.step_summary.as_deref().filter(|_| told.whatever_is_wanted || self.options.summary)
+        {
             let written = summary_room(path).and_then(|room| {
                 let room = usize::try_from(room).unwrap_or(usize::MAX).min(SUMMARY_LIMIT);
                 append_summary(path, &(told.summary)(room))
@@ -286,7 +302,7 @@ impl Publisher<'_> {
             }
         }
         // Last: what went wrong with the others comes before the lines of the lists, of which GitHub keeps ten.
-        if self.options.annotations {
+        if told.whatever_is_wanted || self.options.annotations {
             log::annotate_all(told.annotations);
         }
         if let Some(path) = &runner.output {
