@@ -64,6 +64,7 @@ fn item_from(registry: &str, repository: &str, target: &str, tag: &str) -> Item 
         graph: None,
         derived: None,
         companions: Some(vec![]),
+        reviewed: None,
         remarks: vec![],
     }
 }
@@ -121,6 +122,9 @@ fn run(mode: Mode) -> Run {
         on_tag_conflict: OnTagConflict::Fail,
         pulls: Vec::new(),
         part: None,
+        lists: Some(digest("the lists")),
+        review: None,
+        by_plan: None,
         unreported: None,
         interruption: None,
         remarks: Vec::new(),

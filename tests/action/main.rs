@@ -17,6 +17,7 @@ mod comments;
 mod events;
 mod logins;
 mod results;
+mod reviewed;
 mod shards;
 mod strangers;
 mod workflow;
