@@ -75,7 +75,7 @@ pub(super) fn job(
     if let Some(planned) = &planned {
         planned.check_covers(&config.entries)?;
     }
-    Ok(Job { part, planned, lists, ..assemble(options, mode, config, policy, surroundings)? })
+    Ok(Job { part, lists, planned, ..assemble(options, mode, config, policy, surroundings)? })
 }
 
 /// Where a target prefix can come from. `trusted` is it where the lists' author is not to decide.
