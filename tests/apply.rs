@@ -180,6 +180,25 @@ fn what_belongs_to_an_image_is_what_belonged_to_it_then() {
     }
 }
 
+/// Some registries forget what no tag names any more.
+#[test]
+fn what_belonged_to_an_image_and_is_gone_is_said() {
+    let story = Story::of(&[ONE]);
+    let image = story.image("1", "one");
+    let signature = sign(&story.source.memory, "team/app", &image);
+    story.plan(&[]);
+    let gone = signature.digest.to_string();
+    story.source.on_request(move |parts| {
+        parts.uri.path().ends_with(&gone).then(|| Fault::status(404, "MANIFEST_UNKNOWN"))
+    });
+    let report = story.apply(0, &[]);
+    assert_eq!(story.mirrored("1"), Some(image.digest));
+    let remark = &report["items"][0]["remarks"][0];
+    assert_eq!(remark["code"], "companion-gone", "{report}");
+    let message = remark["message"].as_str().expect("a message");
+    assert!(message.contains(&signature.digest.to_string()), "{message}");
+}
+
 #[test]
 fn a_smaller_index_is_the_one_of_the_plan() {
     let story = Story::of(&["source: SOURCE/team/app:1\n    target: app\n    platforms: [linux/amd64]"]);

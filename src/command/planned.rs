@@ -12,7 +12,9 @@ use super::UsageError;
 use super::shard::read;
 use crate::config::{Config, Entry};
 use crate::oci::{Digest, Platform, Registry};
-use crate::plan::{Cause, CompanionPlace, Decision, Item, Plan, Remark, RemarkKind, Side, Standing};
+use crate::plan::{
+    Cause, Companion, CompanionPlace, Decision, Item, Plan, Remark, RemarkKind, Side, Standing,
+};
 use crate::policy::Policy;
 use crate::report::{Mode, Report};
 use crate::store::{Moved, Settled, Settlement, Sources};
@@ -135,6 +137,7 @@ impl Planned {
             let planned = self.items.get(&item.position).filter(|_| !unseen.contains(&index));
             let Some(planned) = planned else { continue };
             item.remarks.extend(moved(item, planned, sources));
+            item.remarks.extend(companions_gone(item, planned));
             if !item.decision.writes() {
                 continue;
             }
@@ -181,6 +184,23 @@ fn moved(item: &Item, planned: &Item, sources: &SettledSources) -> Option<Remark
         }
     };
     Some(Remark { kind: RemarkKind::SourceMoved, message })
+}
+
+/// What belonged to the image when the plan was made, and is not to be had any more.
+fn companions_gone(item: &Item, planned: &Item) -> Vec<Remark> {
+    let Some(found) = &item.companions else { return Vec::new() };
+    let is_found = |one: &&Companion| {
+        found.iter().any(|other| one.digest == other.digest && one.place == other.place)
+            || one.standing == Standing::Gone
+    };
+    let gone = planned.companions.iter().flatten().filter(|companion| !is_found(companion));
+    gone.map(|companion| {
+        let (kind, digest) = (companion.kind.word(), &companion.digest);
+        let message =
+            format!("the source does not have the {kind} {digest} of the plan any more; it cannot be copied");
+        Remark { kind: RemarkKind::CompanionGone, message }
+    })
+    .collect()
 }
 
 /// Fails if the report is none of a plan that can be carried out.

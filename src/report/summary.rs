@@ -216,7 +216,7 @@ fn lowercase_first(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::plan::Outcome;
-    use crate::report::sample::{plan_report, sync_report};
+    use crate::report::sample::{plan_report, reviewed_sync, sync_report};
 
     #[test]
     fn what_a_registry_allows_is_told() {
@@ -235,6 +235,17 @@ mod tests {
         assert_eq!(part(plan_report(vec![]), Some(100)), "a sync needs 42 pulls from docker.io, 58 left");
         assert_eq!(part(sync_report(vec![]), Some(100)), "58 of 100 pulls left at docker.io");
         assert_eq!(part(sync_report(vec![]), None), "58 pulls left at docker.io");
+    }
+
+    #[test]
+    fn what_was_reviewed_is_told() {
+        let mut report = reviewed_sync();
+        assert!(volume(&report, &report.totals()).contains(&"1 as reviewed".to_owned()));
+        assert_eq!(not_as_reviewed(&report).as_deref(), Some("An image is not as it was reviewed"));
+        let other = report.plan.items[1].reviewed.clone();
+        report.plan.items[0].reviewed = other;
+        assert_eq!(not_as_reviewed(&report).as_deref(), Some("2 images are not as they were reviewed"));
+        assert_eq!(not_as_reviewed(&sync_report(vec![])), None);
     }
 
     #[test]

@@ -366,7 +366,7 @@ fn weight(digest: &Digest, size: u64) -> Graph {
 mod tests {
     use super::*;
     use crate::report::Look;
-    use crate::report::sample::{rich_change, rich_plan, rich_sync};
+    use crate::report::sample::{reviewed_sync, rich_change, rich_plan, rich_sync};
 
     #[test]
     fn what_was_written_is_read_and_says_the_same() {
@@ -380,7 +380,7 @@ mod tests {
         part_of_it.unseen.insert(0);
         let mut incomplete = rich_plan();
         incomplete.run.unreported = Some(Unreported { shards: vec![3, 5], count: 8, images: 12 });
-        for report in [rich_sync(), rich_plan(), part_of_it, incomplete] {
+        for report in [rich_sync(), rich_plan(), reviewed_sync(), part_of_it, incomplete] {
             let again = read(report.json().as_bytes()).expect("a report");
             assert_eq!(again.json(), report.json());
             let look = Look { columns: 100, colour: false };
