@@ -14,7 +14,7 @@ use crate::secret::Secret;
 pub(super) const PREFIX: &str = "INPUT_";
 
 /// The inputs, as `action.yml` has them; other options of `action` have their variables only.
-pub(super) const INPUTS: [&str; 25] = [
+pub(super) const INPUTS: [&str; 27] = [
     "images-file",
     "mode",
     "dry-run",
@@ -28,6 +28,8 @@ pub(super) const INPUTS: [&str; 25] = [
     "create-repositories",
     "concurrency",
     "timeout",
+    "plan",
+    "require-reviewed",
     "shard",
     "shard-plan",
     "shards",
@@ -66,6 +68,13 @@ pub struct ActionOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub dry_run: bool,
+    /// Carry out this plan, as an earlier job's report has it: no tag is resolved again
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Mirror nothing that is not as it was reviewed in its pull request
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    pub require_reviewed: bool,
     /// When to write the comment on the pull request
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub comment: CommentWhen,

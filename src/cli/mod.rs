@@ -99,6 +99,9 @@ pub struct SyncOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub dry_run: bool,
+    /// Carry out this plan, as `plan --out` wrote it: no tag is resolved again
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
     /// What `plan` has too.
     #[command(flatten)]
     pub run: RunOptions,
@@ -110,6 +113,9 @@ pub struct SyncOptions {
 /// The options of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanOptions {
+    /// Write the plan to this file, for `sync --plan`; nothing is written where it is not whole
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// What `sync` has too.
     #[command(flatten)]
     pub run: RunOptions,
@@ -373,6 +379,7 @@ pub fn parse(
         options.run.log.debug |= variables.says_true("SYNCER_DEBUG");
         // This one as well: with it the variable would never count.
         options.run.create_repositories |= variables.says_true("SYNCER_CREATE_REPOSITORIES");
+        options.require_reviewed |= variables.says_true("SYNCER_REQUIRE_REVIEWED");
     }
     let checked = match &asked {
         Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => {

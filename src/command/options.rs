@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::login::login;
+use super::planned;
 use super::registries;
 use super::shard::{Share, share};
 use super::surroundings::Surroundings;
@@ -55,16 +56,26 @@ impl From<Faults> for UsageError {
     }
 }
 
-/// Reads what the options name and puts a job together.
-pub(super) fn job(options: &RunOptions, mode: Mode, surroundings: &Surroundings) -> Result<Job, UsageError> {
+/// Reads what the options name and puts a job together; `plan` is the one that is carried out.
+pub(super) fn job(
+    options: &RunOptions,
+    mode: Mode,
+    plan: Option<&Path>,
+    surroundings: &Surroundings,
+) -> Result<Job, UsageError> {
     let policy = match &options.policy_file {
         Some(path) => policy::read(path).map_err(UsageError::Policy)?,
         None => Policy::default(),
     };
     let mut config =
         config::read(&options.images_files, prefix_sources(options, &policy, None), signatures(options))?;
+    let planned = plan.map(|path| planned::load(path, &config, &policy)).transpose()?;
+    let lists = config.digest();
     let Share { part, remarks } = share(&options.share, &mut config, surroundings)?;
-    Ok(Job { part, remarks, ..assemble(options, mode, config, policy, surroundings)? })
+    if let Some(planned) = &planned {
+        planned.check_covers(&config.entries)?;
+    }
+    Ok(Job { part, remarks, lists, planned, ..assemble(options, mode, config, policy, surroundings)? })
 }
 
 /// Where a target prefix can come from. `trusted` is it where the lists' author is not to decide.
@@ -104,6 +115,7 @@ pub(super) fn assemble(
     };
     let stated = registries::stated(&policy, sources.chain(target)).collect();
     Ok(Job {
+        lists: config.digest(),
         settings: Settings {
             stated,
             create_repositories: options.create_repositories,
@@ -115,6 +127,8 @@ pub(super) fn assemble(
         config,
         part: None,
         remarks: Vec::new(),
+        planned: None,
+        reviewing: None,
         policy,
         mode,
         on_tag_conflict: match options.on_tag_conflict {
@@ -127,9 +141,10 @@ pub(super) fn assemble(
 }
 
 /// Fails if there is no folder for what is to be written after the run: that would be late to say so.
-pub(super) fn check_places(output: &ReportOptions) -> Result<(), UsageError> {
-    for (name, path) in [("--report", &output.report), ("--summary", &output.summary)] {
-        let folder = path.as_deref().map(folder_of).filter(|folder| !folder.is_dir());
+pub(super) fn check_places(output: &ReportOptions, plan: Option<&Path>) -> Result<(), UsageError> {
+    let (report, summary) = (output.report.as_deref(), output.summary.as_deref());
+    for (name, path) in [("--report", report), ("--summary", summary), ("--out", plan)] {
+        let folder = path.map(folder_of).filter(|folder| !folder.is_dir());
         if let Some(folder) = folder {
             return Err(option(format!("{name}: there is no folder {}; make it first", folder.display())));
         }

@@ -7,17 +7,19 @@ use std::time::Instant;
 
 use futures::FutureExt as _;
 
+use super::planned::{Planned, SettledSources};
+use super::reviewing::Reviewing;
 use crate::config::{Config, TargetPrefix};
 use crate::copy::copy;
 use crate::event::Events;
 use crate::inspect::{Depth, Inspection, inspect};
 use crate::layout::Layout;
-use crate::oci::Registry;
+use crate::oci::{Digest, Registry};
 use crate::plan::{Plan, plan};
 use crate::policy::Policy;
 use crate::registry::{Credential, Credentials, Registries, Settings, SetupError};
 use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run};
-use crate::store::{self, Remembered, Source, Sources, Target};
+use crate::store::{self, Remembered, Settled, Source, Sources, Target};
 
 /// Manifests are kept between inspection and copy up to so many bytes for each registry.
 const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
@@ -31,6 +33,12 @@ pub struct Job {
     pub part: Option<Part>,
     /// What there is to say of the run as a whole before it begins: sentences without their full stops.
     pub remarks: Vec<String>,
+    /// The digest of what the lists ask for, all parts of them together.
+    pub lists: Digest,
+    /// The plan that is carried out, if one was made before.
+    pub planned: Option<Planned>,
+    /// What the plan is compared with before it is carried out.
+    pub reviewing: Option<Reviewing>,
     /// What the operator asks for.
     pub policy: Policy,
     /// Whether it is done or only said.
@@ -66,7 +74,9 @@ impl Job {
         let stop = stop.shared();
         let stopped = stop.clone().map(drop::<Interruption> as fn(_)).shared();
         let registries = Registries::new(self.settings.clone(), Arc::clone(&self.credentials))?;
-        let sources = Arc::new(self.sources(&registries));
+        let mut sources = self.sources(&registries);
+        let settled = self.planned.as_ref().map(|planned| settle(planned, &mut sources));
+        let sources = Arc::new(sources);
         let sink = self.sink(&registries);
         let (readable, depth): (Arc<dyn Source>, _) = match &sink {
             Sink::ToRead(target) => (Arc::clone(target), Depth::Full),
@@ -74,7 +84,21 @@ impl Job {
         };
         let Inspection { inventory, unseen } =
             inspect(&self.config, &self.policy, &sources, &readable, depth, events, stopped.clone()).await;
-        let plan = Arc::new(plan(&self.config, &self.policy, inventory));
+        let mut plan = plan(&self.config, &self.policy, inventory);
+        if let (Some(planned), Some(settled)) = (&self.planned, &settled) {
+            planned.hold(&mut plan, &unseen, settled);
+        }
+        let mut review = None;
+        if let Some(reviewing) = &self.reviewing {
+            let in_time = tokio::select! {
+                compared = reviewing.compare(&mut plan) => { review = compared; true }
+                () = stopped.clone() => false,
+            };
+            if !in_time {
+                reviewing.give_up(&mut plan);
+            }
+        }
+        let plan = Arc::new(plan);
         for item in &plan.items {
             tracing::debug!(source = %item.source, target = %item.target, decision = item.decision.word());
         }
@@ -101,6 +125,9 @@ impl Job {
             on_tag_conflict: self.on_tag_conflict,
             pulls,
             part: self.part,
+            lists: Some(self.lists),
+            review,
+            by_plan: self.planned.map(|planned| planned.digest),
             unreported: None,
             interruption: stop.peek().copied(),
             remarks: self.remarks,
@@ -143,6 +170,15 @@ impl Job {
             (TargetPrefix::Layout { folder }, Mode::Sync) => Sink::ToWrite(Arc::new(Layout::new(folder))),
         }
     }
+}
+
+/// Has a plan count for all sources that it speaks of.
+fn settle(planned: &Planned, sources: &mut Sources) -> SettledSources {
+    let settled = planned.settle(sources);
+    for (registry, source) in &settled {
+        sources.insert(registry.clone(), Arc::<Settled>::clone(source));
+    }
+    settled
 }
 
 /// What a source still allows, if it counts and has said so.

@@ -83,6 +83,7 @@ fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observat
         graph: None,
         derived: None,
         companions: None,
+        reviewed: None,
         remarks: Vec::new(),
     };
     if let TargetState::Present(digest) = &target {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Companion, Graph};
+use super::{Companion, Comparison, Graph};
 use crate::config::{Location, Target};
 use crate::oci::{Digest, MediaType, Platform, RawManifest, Reference};
 
@@ -45,6 +45,8 @@ pub struct Item {
     pub derived: Option<RawManifest>,
     /// What belongs to the image. `None` if nobody looked, an empty list if there is nothing.
     pub companions: Option<Vec<Companion>>,
+    /// How it stands to what was reviewed, where that is known.
+    pub reviewed: Option<Comparison>,
     /// What else there is to say.
     pub remarks: Vec<Remark>,
 }
@@ -76,6 +78,12 @@ impl Decision {
             CauseKind::Quota => Self::Deferred(cause),
             CauseKind::Failure | CauseKind::Access | CauseKind::Policy => Self::Blocked(cause),
         }
+    }
+
+    /// Whether something is to be written.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        matches!(self, Self::Copy | Self::Companions | Self::Move)
     }
 
     /// The decision in reports: `copy`, `companions`, `up-to-date`, `move`, `conflict`, `blocked`, `deferred`.
@@ -191,11 +199,15 @@ pub enum RemarkKind {
     CompanionConflict,
     /// A companion that the source lists and does not have.
     CompanionGone,
+    /// The source's tag stands for something else than the plan that is carried out has.
+    SourceMoved,
+    /// It is not as it was when people agreed to it.
+    NotAsReviewed,
 }
 
 impl RemarkKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SourceGone,
         Self::TargetNotReadable,
         Self::PlatformsLeftOut,
@@ -203,6 +215,8 @@ impl RemarkKind {
         Self::CompanionsSkipped,
         Self::CompanionConflict,
         Self::CompanionGone,
+        Self::SourceMoved,
+        Self::NotAsReviewed,
     ];
 
     /// The kind in reports, in kebab case.
@@ -216,6 +230,8 @@ impl RemarkKind {
             Self::CompanionsSkipped => "companions-skipped",
             Self::CompanionConflict => "companion-conflict",
             Self::CompanionGone => "companion-gone",
+            Self::SourceMoved => "source-moved",
+            Self::NotAsReviewed => "not-as-reviewed",
         }
     }
 }

@@ -76,7 +76,11 @@ impl Report {
         let remarks = entry.remarks().filter(|remark| {
             matches!(
                 remark.kind,
-                RemarkKind::SourceGone | RemarkKind::CompanionGone | RemarkKind::ForeignLayer
+                RemarkKind::SourceGone
+                    | RemarkKind::CompanionGone
+                    | RemarkKind::ForeignLayer
+                    | RemarkKind::SourceMoved
+                    | RemarkKind::NotAsReviewed
             )
         });
         all.extend(remarks.map(|remark| annotation(Weight::Warning, name.clone(), remark.message.clone())));

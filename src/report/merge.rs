@@ -80,6 +80,7 @@ fn check(shards: &Shards) -> Result<(), MergeError> {
             ("list", first.lists != part.lists || first.images != part.images),
             ("mode", one.run.mode != other.run.mode),
             ("policy", one.plan.policy != other.plan.policy),
+            ("plan (`--plan`)", one.run.by_plan != other.run.by_plan),
             ("`--signatures`", one.plan.signatures != other.plan.signatures),
             ("`--on-tag-conflict`", one.run.on_tag_conflict != other.run.on_tag_conflict),
         ];
@@ -154,6 +155,7 @@ fn add(run: &mut Run, other: Run) {
     run.bytes_moved = run.bytes_moved.saturating_add(other.bytes_moved);
     run.bytes_downloaded_again = run.bytes_downloaded_again.saturating_add(other.bytes_downloaded_again);
     run.bytes_sent_twice = run.bytes_sent_twice.saturating_add(other.bytes_sent_twice);
+    run.review = run.review.take().or(other.review);
     run.interruption = stronger(run.interruption, other.interruption);
     for remark in other.remarks {
         if !run.remarks.contains(&remark) {

@@ -24,7 +24,9 @@ impl Report {
             .any(|entry| entry.remarks().any(|remark| remark.kind == RemarkKind::CompanionsSkipped))
             .then(|| (SKIPPED.0.to_owned(), SKIPPED.1.to_owned()));
         let run = self.run.remarks.iter().map(|remark| ("the run".to_owned(), remark.clone()));
-        run.chain(warnings).chain(remarks).chain(skipped).chain(self.examinations()).collect()
+        let review = self.run.review.iter().filter_map(|review| review.note.clone());
+        let review = review.map(|note| ("the review".to_owned(), note));
+        run.chain(warnings).chain(remarks).chain(skipped).chain(review).chain(self.examinations()).collect()
     }
 
     /// How to find out more of each registry at which the way or the login is out of order, however many images

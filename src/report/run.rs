@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::part::{Part, Unreported};
-use crate::oci::Registry;
+use crate::oci::{Digest, Registry};
 
 /// What a report says of the run as a whole.
 #[derive(Debug, Clone)]
@@ -28,6 +28,12 @@ pub struct Run {
     pub pulls: Vec<Pulls>,
     /// The part of the lists that the run did, where several runs share them.
     pub part: Option<Part>,
+    /// The digest of what the lists ask for, all parts of them together; `None` in a report that lacks it.
+    pub lists: Option<Digest>,
+    /// What was reviewed before, where somebody looked for that.
+    pub review: Option<Review>,
+    /// The digest of the plan that was carried out, where one had been made before.
+    pub by_plan: Option<Digest>,
     /// The parts of which there is no report, in a report of several.
     pub unreported: Option<Unreported>,
     /// What ended the run before its time.
@@ -39,6 +45,15 @@ pub struct Run {
     pub commit: Option<Link>,
     /// Where the run's log can be seen.
     pub log: Option<Link>,
+}
+
+/// What was reviewed before, that the images are compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Review {
+    /// Where each plan was reviewed, with its digest, the newest first.
+    pub plans: Vec<(Link, Digest)>,
+    /// Why there is no more to compare with: a sentence without its full stop. It can hold what came from outside.
+    pub note: Option<String>,
 }
 
 /// What a registry still allows. A pull is a manifest that is read.

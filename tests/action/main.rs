@@ -18,6 +18,7 @@ mod events;
 mod logins;
 mod results;
 mod reusable;
+mod reviewed;
 mod shards;
 mod strangers;
 mod workflow;

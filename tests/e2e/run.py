@@ -9,6 +9,7 @@ import sys
 import time
 
 import cases_action
+import cases_apply
 import cases_conformance
 import cases_debian
 import cases_kill
@@ -28,6 +29,7 @@ GROUPS = {
     "conformance": cases_conformance,
     "mirror": cases_mirror,
     "layout": cases_layout,
+    "apply": cases_apply,
     "wild": cases_wild,
     "debian": cases_debian,
     "renovate": cases_renovate,

@@ -197,10 +197,14 @@ impl Scenario {
 
     fn job(&self, mode: Mode) -> Job {
         let policy = self.read_policy();
+        let config = self.config(&policy);
         Job {
-            config: self.config(&policy),
+            lists: config.digest(),
+            config,
             part: None,
             remarks: Vec::new(),
+            planned: None,
+            reviewing: None,
             policy,
             mode,
             on_tag_conflict: OnTagConflict::Fail,

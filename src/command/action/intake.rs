@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::review::Review;
+use super::reviewed::reviewing;
 use super::{Situation, is_in_workspace, log, of_the_workspace};
 use crate::cli::{ActionOptions, ConnectionOptions, RunOptions};
 use crate::command::login::{self, CREDENTIAL_FILES, secrets};
@@ -91,7 +92,8 @@ pub(super) async fn read(
     if let (Some(review), Some(api)) = (&situation.review, &situation.api) {
         return Reader { options, surroundings, situation, review, api }.read().await;
     }
-    let mut job = job(&options.run, situation.mode, surroundings)?;
+    let mut job = job(&options.run, situation.mode, options.plan.as_deref(), surroundings)?;
+    job.reviewing = reviewing(options, situation)?;
     // A fork's pull request has no secrets, and is planned without them.
     if situation.review.is_none() {
         login::check(&job)?;
@@ -164,9 +166,10 @@ impl Reader<'_> {
             let why = "stale: the pull request has a newer commit, which has a run of its own";
             return Ok(Intake::Nothing(Nothing::NotOurs(why), Vec::new()));
         }
-        if self.options.run.share.shard.is_some() {
-            let message = "the input shard is given, and a change that is proposed is looked at as a whole; leave it out";
-            return Err(UsageError::Option(message.to_owned()).into());
+        let (shard, plan) = (self.options.run.share.shard.is_some(), self.options.plan.is_some());
+        if let Some((name, _)) = [("shard", shard), ("plan", plan)].into_iter().find(|(_, given)| *given) {
+            let why = "a change that is proposed is looked at as a whole, and by what its sources have now; leave it out";
+            return Err(UsageError::Option(format!("the input {name} is given: {why}")).into());
         }
         let start = self.start().await?;
         let lists = self.options.run.images_files.iter().map(|path| self.list(path, &start));

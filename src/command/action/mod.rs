@@ -10,9 +10,11 @@ mod merge;
 mod outputs;
 mod publish;
 mod review;
+mod reviewed;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -71,7 +73,7 @@ struct Situation {
     /// The change that is looked at, if the run is about one.
     review: Option<Review>,
     /// GitHub's API, if there is a token.
-    api: Option<Api>,
+    api: Option<Arc<Api>>,
     /// The commit whose lists count.
     head: CommitId,
     /// Tells the comment from those of other runs.
@@ -191,7 +193,7 @@ impl Situation {
                 if let Some(path) = options.run.connections.ca_file.as_ref().filter(trusted) {
                     settings.extra_roots.extend(std::fs::read(path));
                 }
-                Some(Api::new(settings).map_err(|error| error.to_string())?)
+                Some(Arc::new(Api::new(settings).map_err(|error| error.to_string())?))
             }
         };
         if review.is_some() && api.is_none() {
@@ -214,6 +216,12 @@ impl Situation {
         if is_ours && path.metadata().is_ok_and(|it| it.is_file() && it.len() <= LARGEST_KEY) {
             hide_key(&std::fs::read_to_string(path).unwrap_or_default());
         }
+    }
+
+    /// Whether this is a push, to be synced by this very run: each job of a matrix would ask for itself.
+    fn is_whole_push(&self, options: &ActionOptions) -> bool {
+        let is_push = self.runner.event_name == "push" && self.mode == Mode::Sync;
+        is_push && options.run.share.shard.is_none()
     }
 
     /// A report with what GitHub knows of the run.

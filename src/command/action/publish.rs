@@ -113,7 +113,7 @@ impl Publisher<'_> {
         let told = Told {
             result,
             summary: &|limit| report.markdown(limit),
-            comment: report.comment(COMMENT_LIMIT),
+            comment: report.comment(COMMENT_LIMIT, self.situation.head.as_str()),
             annotations: report.annotations().into_iter().map(annotation).collect(),
             title: report.headline(),
             conclusion: match verdict {

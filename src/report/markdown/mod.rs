@@ -13,7 +13,7 @@ use page::{Page, Part};
 
 use super::companions;
 use super::explanation::source_name;
-use super::summary::{effort, headline, moral, standing, subject, volume};
+use super::summary::{effort, headline, moral, not_as_reviewed, standing, subject, volume};
 use super::text::{one_line, shorten_end};
 use super::units::{bytes, count, duration, number};
 use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
@@ -48,14 +48,17 @@ impl Report {
         self.page(limit, true)
     }
 
-    /// The report as a comment of at most `limit` bytes. It ends with a hidden mark, which is the
-    /// same as long as the comment says the same of the same commit, in whatever run.
+    /// The report as a comment of at most `limit` bytes, `commit` being whose lists were read. It ends with what nobody
+    /// sees: the plan, for the sync after the merge, and a mark, which is the same as long as the comment says the
+    /// same of the same commit, in whatever run.
     #[must_use]
-    pub fn comment(&self, limit: usize) -> String {
+    pub fn comment(&self, limit: usize, commit: &str) -> String {
+        let plan = self.review_line(commit, limit / 2);
         let mut timeless = self.clone();
         timeless.run.log = None;
-        let mark = content_mark(&timeless.page(limit, false));
-        format!("{}{mark}\n", self.page(limit.saturating_sub(mark.len() + 1), false))
+        let mark = content_mark(&format!("{}{plan}", timeless.page(limit, false)));
+        let hidden = format!("{plan}\n{mark}\n");
+        format!("{}{hidden}", self.page(limit.saturating_sub(hidden.len()), false))
     }
 
     /// `timed` says how long everything took.
@@ -125,6 +128,9 @@ impl Report {
     fn head(&self, totals: &Totals, prefix: &str, timed: bool) -> String {
         let mut head = format!("## {} {}\n\n", self.icon(), headline(self, totals));
         head.push_str(&said_of_the_run(&self.run.remarks));
+        if let Some(sentence) = not_as_reviewed(self) {
+            head.push_str(&said_of_the_run(&[sentence]));
+        }
         if totals.items == 0 && self.run.unreported.is_none() {
             return head;
         }
