@@ -3,21 +3,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures::FutureExt as _;
 
 use crate::config::{Config, TargetPrefix};
 use crate::copy::copy;
 use crate::event::Events;
-use crate::inspect::{Depth, Inspection, inspect};
+use crate::inspect::{Depth, Inspection, Wanted, inspect};
 use crate::layout::Layout;
 use crate::oci::Registry;
 use crate::plan::{Plan, plan};
 use crate::policy::Policy;
 use crate::registry::{Credential, Credentials, Registries, Settings, SetupError};
-use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run};
+use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run, TrustRoot};
 use crate::store::{self, Remembered, Source, Sources, Target};
+use crate::trust::Verifier;
+use crate::verify::{Origin, Root};
 
 /// Manifests are kept between inspection and copy up to so many bytes for each registry.
 const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
@@ -35,6 +37,8 @@ pub struct Job {
     pub mode: Mode,
     /// What a conflict means for the exit code.
     pub on_tag_conflict: OnTagConflict,
+    /// Whom keyless signatures are checked by.
+    pub trust_root: Arc<Root>,
     /// How registries are reached.
     pub settings: Settings,
     /// Who we are at registries.
@@ -70,8 +74,11 @@ impl Job {
             Sink::ToRead(target) => (Arc::clone(target), Depth::Full),
             Sink::ToWrite(target) => (Arc::<dyn Target>::clone(target), Depth::Needed),
         };
+        let now = SystemTime::now();
+        let verifier = Verifier::new(Arc::clone(&self.trust_root), now);
+        let wanted = Wanted { config: &self.config, policy: &self.policy, verifier: &verifier };
         let Inspection { inventory, unseen } =
-            inspect(&self.config, &self.policy, &sources, &readable, depth, events, stopped.clone()).await;
+            inspect(wanted, &sources, &readable, depth, events, stopped.clone()).await;
         let plan = Arc::new(plan(&self.config, &self.policy, inventory));
         for item in &plan.items {
             tracing::debug!(source = %item.source, target = %item.target, decision = item.decision.word());
@@ -98,6 +105,7 @@ impl Job {
             bytes_sent_twice: traffic.sent_twice.load(Ordering::Relaxed),
             on_tag_conflict: self.on_tag_conflict,
             pulls,
+            trust_root: self.policy.has_signature_rules().then(|| told(&self.trust_root, now)),
             part: self.part,
             unreported: None,
             interruption: stop.peek().copied(),
@@ -140,6 +148,25 @@ impl Job {
             (TargetPrefix::Layout { folder }, Mode::Plan) => Sink::ToRead(Arc::new(Layout::new(folder))),
             (TargetPrefix::Layout { folder }, Mode::Sync) => Sink::ToWrite(Arc::new(Layout::new(folder))),
         }
+    }
+}
+
+/// What there is to say of a trust root: where it is from, and how old it is.
+fn told(root: &Root, now: SystemTime) -> TrustRoot {
+    let days = |at: SystemTime| now.duration_since(at).unwrap_or_default().as_secs() / 86_400;
+    let newest = root.newest().map(|at| format!("its newest key counts since {} days", days(at)));
+    let age = match (root.as_of(), root.origin()) {
+        (Some(at), Origin::Embedded) => format!("published {} days ago", days(at)),
+        (Some(at), Origin::File(_)) => format!("written {} days ago", days(at)),
+        (None, _) => "of unknown age".to_owned(),
+    };
+    TrustRoot {
+        origin: match root.origin() {
+            Origin::Embedded => "embedded".to_owned(),
+            Origin::File(name) => name.clone(),
+        },
+        digest: root.digest().to_string(),
+        age: [Some(age), newest].into_iter().flatten().collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Companion, Graph};
+use super::{Checked, Companion, Graph};
 use crate::config::{Location, Target};
 use crate::oci::{Digest, MediaType, Platform, RawManifest, Reference};
 
@@ -45,6 +45,8 @@ pub struct Item {
     pub derived: Option<RawManifest>,
     /// What belongs to the image. `None` if nobody looked, an empty list if there is nothing.
     pub companions: Option<Vec<Companion>>,
+    /// What came of checking it by the policy's rule. `None` if there is no rule, or nobody looked.
+    pub verification: Option<Checked>,
     /// What else there is to say.
     pub remarks: Vec<Remark>,
 }
@@ -191,11 +193,13 @@ pub enum RemarkKind {
     CompanionConflict,
     /// A companion that the source lists and does not have.
     CompanionGone,
+    /// An image without a signature, where the policy only warns of that.
+    Unsigned,
 }
 
 impl RemarkKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SourceGone,
         Self::TargetNotReadable,
         Self::PlatformsLeftOut,
@@ -203,6 +207,7 @@ impl RemarkKind {
         Self::CompanionsSkipped,
         Self::CompanionConflict,
         Self::CompanionGone,
+        Self::Unsigned,
     ];
 
     /// The kind in reports, in kebab case.
@@ -216,6 +221,7 @@ impl RemarkKind {
             Self::CompanionsSkipped => "companions-skipped",
             Self::CompanionConflict => "companion-conflict",
             Self::CompanionGone => "companion-gone",
+            Self::Unsigned => "unsigned",
         }
     }
 }

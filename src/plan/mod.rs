@@ -8,6 +8,7 @@ mod graph;
 mod inventory;
 mod item;
 mod outcome;
+mod verification;
 
 pub use decide::{forbidden, may_move, plan};
 pub use graph::{Companion, CompanionKind, CompanionPlace, Graph, Node, Standing};
@@ -16,6 +17,7 @@ pub use inventory::{
 };
 pub use item::{Cause, CauseKind, Decision, Item, Remark, RemarkKind, Side};
 pub use outcome::{Outcome, Proof, Result, Transfer};
+pub use verification::{Checked, Made, Signer, SignerName, Signing, Verification};
 
 use std::collections::{HashMap, HashSet};
 

@@ -76,7 +76,10 @@ impl Report {
         let remarks = entry.remarks().filter(|remark| {
             matches!(
                 remark.kind,
-                RemarkKind::SourceGone | RemarkKind::CompanionGone | RemarkKind::ForeignLayer
+                RemarkKind::SourceGone
+                    | RemarkKind::CompanionGone
+                    | RemarkKind::ForeignLayer
+                    | RemarkKind::Unsigned
             )
         });
         all.extend(remarks.map(|remark| annotation(Weight::Warning, name.clone(), remark.message.clone())));

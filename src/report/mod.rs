@@ -26,6 +26,7 @@ pub mod text;
 mod totals;
 pub mod units;
 mod verdict;
+mod verification;
 
 #[cfg(test)]
 mod sample;
@@ -40,7 +41,7 @@ pub use explanation::{Advice, Explanation};
 pub use markdown::{faults, nothing};
 pub use merge::{MergeError, merge};
 pub use part::{Part, Unreported};
-pub use run::{Interruption, Link, Mode, OnTagConflict, Pulls, Run};
+pub use run::{Interruption, Link, Mode, OnTagConflict, Pulls, Run, TrustRoot};
 pub use status::{Status, Tone};
 pub use terminal::{Ink, Look, finished};
 pub use totals::Totals;

@@ -24,7 +24,11 @@ impl Report {
             .any(|entry| entry.remarks().any(|remark| remark.kind == RemarkKind::CompanionsSkipped))
             .then(|| (SKIPPED.0.to_owned(), SKIPPED.1.to_owned()));
         let run = self.run.remarks.iter().map(|remark| ("the run".to_owned(), remark.clone()));
-        run.chain(warnings).chain(remarks).chain(skipped).chain(self.examinations()).collect()
+        let root = self.run.trust_root.iter().map(|root| {
+            let message = format!("keyless signatures are checked by: {}, {}, {}", root.origin, root.age, root.digest);
+            ("the trust root".to_owned(), message)
+        });
+        run.chain(warnings).chain(remarks).chain(skipped).chain(root).chain(self.examinations()).collect()
     }
 
     /// How to find out more of each registry at which the way or the login is out of order, however many images

@@ -26,6 +26,8 @@ pub struct Run {
     pub on_tag_conflict: OnTagConflict,
     /// What registries that count what is read of them still allow, as far as they have said so.
     pub pulls: Vec<Pulls>,
+    /// Whom keyless signatures are checked by, if the policy has rules of signatures.
+    pub trust_root: Option<TrustRoot>,
     /// The part of the lists that the run did, where several runs share them.
     pub part: Option<Part>,
     /// The parts of which there is no report, in a report of several.
@@ -56,6 +58,17 @@ pub struct Pulls {
     pub limit: Option<u64>,
     /// The window, if the registry says so.
     pub window: Option<Duration>,
+}
+
+/// Whom keyless signatures are checked by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustRoot {
+    /// Where it is from: `embedded`, or the file.
+    pub origin: String,
+    /// The SHA-256 digest of its document.
+    pub digest: String,
+    /// What is known of its age, in a few words.
+    pub age: String,
 }
 
 /// Something that can be looked at elsewhere.

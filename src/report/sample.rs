@@ -64,6 +64,7 @@ fn item_from(registry: &str, repository: &str, target: &str, tag: &str) -> Item 
         graph: None,
         derived: None,
         companions: Some(vec![]),
+        verification: None,
         remarks: vec![],
     }
 }
@@ -120,6 +121,7 @@ fn run(mode: Mode) -> Run {
         bytes_sent_twice: 0,
         on_tag_conflict: OnTagConflict::Fail,
         pulls: Vec::new(),
+        trust_root: None,
         part: None,
         unreported: None,
         interruption: None,

@@ -71,6 +71,7 @@ impl Workflow {
             "auth",
             "policy-file",
             "on-tag-conflict",
+            "trust-root",
             "shard",
             "shard-plan",
             "shards",

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
+use super::verification::{TrustRootDocument, VerificationDocument};
 
 /// What became of a list of images, as image-syncer reports it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +39,8 @@ pub struct Document {
     pub plan_digest: String,
     /// The digest of the operator's policy, if there is one.
     pub policy_digest: Option<String>,
+    /// Whom keyless signatures were checked by; `null` if the policy has no rules of signatures.
+    pub trust_root: Option<TrustRootDocument>,
     /// Which part of the lists this is, if several runs share them (`--shard`).
     pub shard: Option<ShardDocument>,
     /// The shards of which there is no report, in one that `report merge` made of several; `null` if there are none.
@@ -263,6 +266,8 @@ pub struct ItemDocument {
     pub signed: Cow<'static, str>,
     /// What belongs to the image; `null` if nobody looked, empty if there is nothing.
     pub companions: Option<Vec<CompanionDocument>>,
+    /// What came of checking it by the policy's rule for its source; `null` if there is none, or nobody looked.
+    pub verification: Option<VerificationDocument>,
     /// The companions that were read back at the target; `null` if none were copied, or if copying them failed
     /// before.
     pub companions_proof: Option<ProofDocument>,
@@ -359,7 +364,7 @@ pub struct ProofDocument {
 pub struct RemarkDocument {
     /// What it is about.
     #[schemars(extend("enum" = ["source-gone", "target-not-readable", "platforms-left-out", "foreign-layer",
-        "companions-skipped", "companion-conflict", "companion-gone"]))]
+        "companions-skipped", "companion-conflict", "companion-gone", "unsigned"]))]
     pub code: Cow<'static, str>,
     /// The word.
     pub message: String,

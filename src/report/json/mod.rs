@@ -7,12 +7,14 @@
 pub mod document;
 mod read;
 mod schema;
+pub mod verification;
 
 use document::{
     CauseDocument, CompanionDocument, DecisionCounts, Document, ItemDocument, LocationDocument,
     OutcomeCounts, ProofDocument, PullsDocument, RemarkDocument, RemovedDocument, ShardDocument,
     TotalsDocument, TransferDocument, UnreportedDocument, WarningDocument,
 };
+use verification::{TrustRootDocument, VerificationDocument};
 
 pub use read::{ReadError, read};
 pub use schema::{PLAN_SCHEMA, REPORT_SCHEMA, plan_schema, report_schema};
@@ -49,6 +51,7 @@ impl Report {
             target_repo_prefix: self.prefix.to_string(),
             plan_digest: self.plan.digest.to_string(),
             policy_digest: self.plan.policy.as_ref().map(ToString::to_string),
+            trust_root: self.run.trust_root.as_ref().map(TrustRootDocument::from),
             shard: self.run.part.as_ref().map(ShardDocument::from),
             unreported: self.run.unreported.as_ref().map(UnreportedDocument::from),
             duration_ms: millis(self.run.duration),
@@ -193,6 +196,7 @@ impl From<Entry<'_>> for ItemDocument {
                 .companions
                 .as_ref()
                 .map(|companions| companions.iter().map(CompanionDocument::from).collect()),
+            verification: item.verification.as_ref().map(VerificationDocument::from),
             companions_proof: entry.result.and_then(|result| result.proof.as_ref()).map(ProofDocument::from),
             remarks: entry.remarks().map(RemarkDocument::from).collect(),
             duration_ms: entry.result.map(|result| millis(result.duration)),

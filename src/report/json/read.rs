@@ -13,11 +13,12 @@ use super::document::{
     CauseDocument, CompanionDocument, Document, ItemDocument, LocationDocument, ProofDocument, PullsDocument,
     RemarkDocument, ShardDocument, TransferDocument, UnreportedDocument,
 };
+use super::verification::VerificationDocument;
 use crate::config::{Diagnostic, Location, Signatures, Target, TargetPrefix};
 use crate::oci::{Digest, MediaType, Platform};
 use crate::plan::{
-    Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Decision, Graph, Item, Node, Outcome, Plan,
-    Proof, Remark, RemarkKind, Result as Ended, Side, Standing, Transfer,
+    Cause, CauseKind, Checked, Companion, CompanionKind, CompanionPlace, Decision, Graph, Item, Made, Node,
+    Outcome, Plan, Proof, Remark, RemarkKind, Result as Ended, Side, Signer, Signing, Standing, Transfer,
 };
 use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run, Unreported};
 use crate::shard::Shard;
@@ -86,6 +87,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
                 &[("fail", OnTagConflict::Fail), ("warn", OnTagConflict::Warn)],
             )?,
             pulls: document.pulls.iter().map(pulls).collect::<Result<_, _>>()?,
+            trust_root: document.trust_root.map(Into::into),
             part: document.shard.as_ref().map(part).transpose()?,
             unreported: document.unreported.map(unreported),
             interruption: document.interrupted_by.as_deref().map(interruption).transpose()?,
@@ -183,8 +185,24 @@ fn item(document: ItemDocument, prefix: &TargetPrefix) -> Result<Item, ReadError
         graph: None,
         derived: None,
         companions: companions.transpose()?,
+        verification: document.verification.map(checked).transpose()?,
         remarks: document.remarks.into_iter().map(remark).collect::<Result<_, _>>()?,
         location: location(document.location),
+    })
+}
+
+fn checked(document: VerificationDocument) -> Result<Checked, ReadError> {
+    Ok(Checked {
+        rule: document.rule,
+        subject: parsed("subject", &document.subject)?,
+        signing: match &*document.result {
+            "not-asked" => Signing::NotAsked,
+            "verified" => Signing::Verified(document.signers.into_iter().map(Signer::from).collect()),
+            "unsigned" => Signing::Unsigned(document.reasons),
+            "refused" => Signing::Refused(document.reasons),
+            other => return Err(strange("result", other)),
+        },
+        made: document.made.map(Made::from),
     })
 }
 
