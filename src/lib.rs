@@ -52,4 +52,5 @@ pub mod serve;
 pub mod shard;
 pub mod store;
 pub mod trust;
+pub mod verify;
 mod walk;
