@@ -52,7 +52,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, Fault> {
     struct Head {
         media_type: String,
     }
-    let unreadable = |error: &dyn std::fmt::Display| Fault::format(format_args!("it is no readable bundle: {error}"));
+    let unreadable =
+        |error: &dyn std::fmt::Display| Fault::format(format_args!("it is no readable bundle: {error}"));
     let text = std::str::from_utf8(bytes).map_err(|error| unreadable(&error))?;
     let Head { media_type } = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
     if media_type.parse::<MediaType>().is_err() {
@@ -65,7 +66,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, Fault> {
             None => unreadable(&error),
         }
     })?;
-    let is_single = matches!(bundle.verification_material.content, VerificationMaterialContent::Certificate(_));
+    let is_single =
+        matches!(bundle.verification_material.content, VerificationMaterialContent::Certificate(_));
     if is_single && bundle.media_type != MediaType::Bundle0_3 {
         return Err(Fault::format("it is called a bundle of an older version than what it holds"));
     }
@@ -84,11 +86,11 @@ pub(super) fn check(
     root: &Root,
     now: SystemTime,
 ) -> Result<Verified, Fault> {
-    let chain = certificates(&bundle.verification_material.content);
-    match chain.first() {
-        Some(leaf) => check_certificate(bundle, leaf, &chain, signed, rule, root, now),
-        None => check_key(bundle, signed, rule, root, now),
+    if matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
+        return check_key(bundle, signed, rule, root, now);
     }
+    let chain = certificates(&bundle.verification_material.content);
+    check_certificate(bundle, &chain, signed, rule, root, now)
 }
 
 fn certificates(material: &VerificationMaterialContent) -> Vec<DerCertificate> {
@@ -104,14 +106,15 @@ fn certificates(material: &VerificationMaterialContent) -> Vec<DerCertificate> {
 /// The identity first: it costs nothing, and a stranger's signature is no fault of the signature.
 fn check_certificate(
     bundle: &Bundle,
-    leaf: &DerCertificate,
     chain: &[DerCertificate],
     signed: Signed<'_>,
     rule: &Rule,
     root: &Root,
     now: SystemTime,
 ) -> Result<Verified, Fault> {
-    let certificate = parse_certificate_info(leaf).map_err(|error| Fault::new(Check::Certificate, &error.to_string()))?;
+    let leaf = chain.first().ok_or_else(|| Fault::format("it has neither a certificate nor a key"))?;
+    let certificate =
+        parse_certificate_info(leaf).map_err(|error| Fault::new(Check::Certificate, &error.to_string()))?;
     let signatory = Signatory::of(&certificate);
     let mut mismatches = Vec::new();
     let mut signers = Vec::new();
@@ -123,12 +126,16 @@ fn check_certificate(
     }
     if signers.is_empty() {
         return Err(match mismatches.as_slice() {
-            [] => Fault::new(Check::Key, &format!("it is signed with a certificate of {signatory}, and the rule asks for a key")),
+            [] => Fault::new(
+                Check::Key,
+                &format!("it is signed with a certificate of {signatory}, and the rule asks for a key"),
+            ),
             [only] => Fault::new(Check::Identity, &format!("it is by {signatory}: {}", only.as_str())),
             _ => Fault::new(Check::Identity, &format!("it is by {signatory}")),
         });
     }
-    let domain = root.domain_of(chain).ok_or_else(|| Fault::new(Check::Certificate, "the trust root is empty"))?;
+    let domain =
+        root.domain_of(chain).ok_or_else(|| Fault::new(Check::Certificate, "the trust root is empty"))?;
     let mut policy = VerificationPolicy::any_identity();
     if !domain.has_log {
         policy = policy.skip_tlog_unsafe();
@@ -145,7 +152,13 @@ fn check_certificate(
         return Err(Fault::new(Check::Certificate, "not all of its checks were made"));
     }
     let time = time_of(&result, now)?;
-    Ok(Verified { signers, by: By::Identity(signatory), signed_at: time, logged: domain.has_log, domain: Some(domain.name.clone()) })
+    Ok(Verified {
+        signers,
+        by: By::Identity(signatory),
+        signed_at: time,
+        logged: domain.has_log,
+        domain: Some(domain.name.clone()),
+    })
 }
 
 fn check_key(
@@ -156,7 +169,10 @@ fn check_key(
     now: SystemTime,
 ) -> Result<Verified, Fault> {
     if rule.keys().next().is_none() {
-        return Err(Fault::new(Check::Identity, "it is signed with a key, and the rule asks for an identity"));
+        return Err(Fault::new(
+            Check::Identity,
+            "it is signed with a key, and the rule asks for an identity",
+        ));
     }
     let mut found = None;
     for (_, key) in rule.keys() {
@@ -197,10 +213,15 @@ fn is_signed(bundle: &Bundle, signed: Signed<'_>, key: &PublicKey) -> Result<boo
                 && stated.algorithm.digest_size() == digest.as_bytes().len()
                 && stated.digest.as_bytes() != digest.as_bytes()
             {
-                return Err(Fault::new(Check::Digest, &format!("it is about {}", hex::encode(stated.digest.as_bytes()))));
+                return Err(Fault::new(
+                    Check::Digest,
+                    &format!("it is about {}", hex::encode(stated.digest.as_bytes())),
+                ));
             }
             key.signed_digest(digest, &message.signature).ok_or_else(|| {
-                Fault::unsupported("a key of this kind signs the manifest itself, of which only the digest is at hand")
+                Fault::unsupported(
+                    "a key of this kind signs the manifest itself, of which only the digest is at hand",
+                )
             })
         }
     }
@@ -215,7 +236,9 @@ fn log_of<'a>(bundle: &Bundle, root: &'a Root, is_asked: bool) -> Result<Option<
         (Some(domain), _) => Ok(Some(domain)),
         (None, _) if !is_asked => Ok(None),
         (None, true) => Err(Fault::new(Check::Inclusion, "it is in no log, and the rule asks for one")),
-        (None, false) => Err(Fault::new(Check::Inclusion, "the trust root does not know the log that it is in")),
+        (None, false) => {
+            Err(Fault::new(Check::Inclusion, "the trust root does not know the log that it is in"))
+        }
     }
 }
 
@@ -227,3 +250,6 @@ fn time_of(result: &VerificationResult, now: SystemTime) -> Result<Option<System
     }
     Ok(times().min())
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,12 +13,13 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use sigstore_verify::types::bundle::{
-    InclusionPromise, KindVersion, LogId, MessageDigest, MessageSignature, PublicKeyIdentifier, Rfc3161Timestamp,
-    TimestampVerificationData, TransparencyLogEntry, VerificationMaterial, VerificationMaterialContent, X509Certificate,
+    InclusionPromise, KindVersion, LogId, MessageDigest, MessageSignature, PublicKeyIdentifier,
+    Rfc3161Timestamp, TimestampVerificationData, TransparencyLogEntry, VerificationMaterial,
+    VerificationMaterialContent, X509Certificate,
 };
 use sigstore_verify::types::{
-    Bundle, CanonicalizedBody, DerCertificate, DigestBytes, DsseEnvelope, HashAlgorithm, LogIndex, LogKeyId, MediaType,
-    SignatureBytes, SignatureContent, SignedTimestamp, TimestampToken,
+    Bundle, CanonicalizedBody, DerCertificate, DigestBytes, DsseEnvelope, HashAlgorithm, LogIndex, LogKeyId,
+    MediaType, SignatureBytes, SignatureContent, SignedTimestamp, TimestampToken,
 };
 
 use super::fault::{Check, Fault};
@@ -43,7 +44,10 @@ pub(super) fn of_signature(payload: &[u8], annotations: &Annotations) -> Result<
     let text = annotation(annotations, SIGNATURE)?
         .ok_or_else(|| Fault::format(format_args!("it has no annotation `{SIGNATURE}`")))?;
     let signature = MessageSignature::new(SignatureBytes::new(decode(SIGNATURE, text)?)).with_message_digest(
-        MessageDigest::new(HashAlgorithm::Sha2256, DigestBytes::new(Digest::sha256(payload).as_bytes().to_vec())),
+        MessageDigest::new(
+            HashAlgorithm::Sha2256,
+            DigestBytes::new(Digest::sha256(payload).as_bytes().to_vec()),
+        ),
     );
     of_content(SignatureContent::MessageSignature(signature), annotations)
 }
@@ -95,7 +99,8 @@ fn decode(key: &str, text: &str) -> Result<Vec<u8>, Fault> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(key: &str, text: &'a str) -> Result<T, Fault> {
-    serde_json::from_str(text).map_err(|error| Fault::format(format_args!("`{key}` is not readable: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| Fault::format(format_args!("`{key}` is not readable: {error}")))
 }
 
 fn certificates(key: &str, text: &str) -> Result<Vec<X509Certificate>, Fault> {
@@ -169,3 +174,6 @@ fn time_stamp(text: &str) -> Result<Rfc3161Timestamp, Fault> {
     let Stamp { token } = parse(TIMESTAMP, text)?;
     Ok(Rfc3161Timestamp::new(TimestampToken::new(decode(TIMESTAMP, &token)?)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -215,7 +215,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// Neither a control character nor one that changes the direction of the text or cannot be seen.
-const fn is_harmless(character: char) -> bool {
+fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(
             character,

@@ -46,7 +46,9 @@ pub enum IdentityError {
     #[error("it names only an issuer, at which everybody can sign; state whose signature is meant as well")]
     Everybody,
     /// The repository of a workflow is not usable.
-    #[error("a repository is written `owner/name`, or with its server, `https://github.example.com/owner/name`")]
+    #[error(
+        "a repository is written `owner/name`, or with its server, `https://github.example.com/owner/name`"
+    )]
     Repository,
     /// The file of a workflow is not usable.
     #[error("a workflow is written as its file in the repository, `.github/workflows/release.yml`")]

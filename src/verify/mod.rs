@@ -191,7 +191,9 @@ fn look_at(
 /// What a proof holds, if it is about the image.
 fn read<'a>(proof: &'a Proof, subject: &'a Digest) -> Result<(Bundle, Signed<'a>, Claim), Fault> {
     let size = match proof {
-        Proof::Cosign { payload: bytes, .. } | Proof::Envelope { envelope: bytes, .. } | Proof::Bundle(bytes) => bytes.len(),
+        Proof::Cosign { payload: bytes, .. }
+        | Proof::Envelope { envelope: bytes, .. }
+        | Proof::Bundle(bytes) => bytes.len(),
         Proof::Unsupported(what) => return Err(Fault::unsupported(what)),
     };
     if size > LARGEST_PROOF {
@@ -211,7 +213,11 @@ fn read<'a>(proof: &'a Proof, subject: &'a Digest) -> Result<(Bundle, Signed<'a>
         SignatureContent::MessageSignature(_) => Claim::Signature { repository: None },
         SignatureContent::DsseEnvelope(envelope) => {
             let statement = statement::read(&envelope.payload_type, envelope.payload.as_bytes(), subject)?;
-            if statement.is_signature() { Claim::Signature { repository: None } } else { Claim::Statement(statement) }
+            if statement.is_signature() {
+                Claim::Signature { repository: None }
+            } else {
+                Claim::Statement(statement)
+            }
         }
         _ => return Err(Fault::unsupported("it is a bundle with neither a signature nor an envelope")),
     };

@@ -111,7 +111,8 @@ impl Matcher {
             return text == first;
         }
         // Where the text can go on after what was compared so far.
-        let mut ends: BTreeSet<usize> = text.starts_with(first.as_str()).then_some(first.len()).into_iter().collect();
+        let mut ends: BTreeSet<usize> =
+            text.starts_with(first.as_str()).then_some(first.len()).into_iter().collect();
         for part in others {
             let mut next = BTreeSet::new();
             for start in ends {

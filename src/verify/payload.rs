@@ -86,7 +86,10 @@ mod tests {
         let good = String::from_utf8(payload(&Digest::sha256(b"image"), TYPES[0], "x")).expect("a text");
         let other = Digest::sha256(b"other");
         for bad in [
-            good.replace(r#""image":"#, &format!(r#""image":{{"docker-manifest-digest":"{other}"}},"image":"#)),
+            good.replace(
+                r#""image":"#,
+                &format!(r#""image":{{"docker-manifest-digest":"{other}"}},"image":"#),
+            ),
             format!("{good}{good}"),
             good.replace('}', ""),
             good.to_uppercase(),

@@ -50,7 +50,9 @@ pub enum RootError {
     #[error("it is larger than any trust root: {LARGEST_ROOT} bytes and {MOST_DOMAINS} roots are the most")]
     TooLarge,
     /// It is no trust root in JSON.
-    #[error("it is no trust root in JSON, as `cosign trusted-root create` or `gh attestation trusted-root` make it: {0}")]
+    #[error(
+        "it is no trust root in JSON, as `cosign trusted-root create` or `gh attestation trusted-root` make it: {0}"
+    )]
     Format(String),
     /// It can be read, and what it holds cannot be used.
     #[error("it cannot be used: {0}")]
@@ -197,7 +199,10 @@ fn newest_start(root: &TrustedRoot) -> Option<SystemTime> {
 
 impl fmt::Debug for Root {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Root").field("origin", &self.origin).field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Root")
+            .field("origin", &self.origin)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 

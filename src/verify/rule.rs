@@ -86,7 +86,11 @@ impl fmt::Display for Rule {
         }
         if !self.attestations.is_empty() {
             let kinds: Vec<String> = self.attestations.iter().map(ToString::to_string).collect();
-            let by = if self.signature && signers.len() == 1 { "the same".to_owned() } else { signers.join(" or by ") };
+            let by = if self.signature && signers.len() == 1 {
+                "the same".to_owned()
+            } else {
+                signers.join(" or by ")
+            };
             wanted.push(format!("{}{log} by {by}", kinds.join(" and ")));
         }
         f.write_str(&wanted.join(", and "))
@@ -96,7 +100,7 @@ impl fmt::Display for Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::{Matcher, GITHUB_ISSUER};
+    use crate::verify::{GITHUB_ISSUER, Matcher};
 
     fn signer(subject: &str) -> Signer {
         let subject = Matcher::exact(subject).ok();

@@ -207,7 +207,10 @@ impl Wanted {
             let found = statement.source();
             if found.as_ref() != Some(source) {
                 let found = found.map_or_else(|| "nothing that is said".to_owned(), |found| found.0);
-                return Err(Fault::new(Check::Statement, &format!("it was built from {found}, not {source}")));
+                return Err(Fault::new(
+                    Check::Statement,
+                    &format!("it was built from {found}, not {source}"),
+                ));
             }
         }
         Ok(())

@@ -25,7 +25,7 @@ pub(super) struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    pub(super) const fn new(rule: &'a Rule) -> Self {
+    pub(super) fn new(rule: &'a Rule) -> Self {
         let (signed, attested) = (BTreeSet::new(), BTreeSet::new());
         Self { rule, evidence: Vec::new(), signed, attested, reasons: Vec::new(), more: 0 }
     }
@@ -34,7 +34,9 @@ impl<'a> Tally<'a> {
     pub(super) fn is_asked(&self, claim: &Claim) -> bool {
         match claim {
             Claim::Signature { .. } => self.rule.signature,
-            Claim::Statement(statement) => self.rule.attestations.iter().any(|wanted| wanted.is_kind(statement)),
+            Claim::Statement(statement) => {
+                self.rule.attestations.iter().any(|wanted| wanted.is_kind(statement))
+            }
         }
     }
 
@@ -121,11 +123,13 @@ impl<'a> Tally<'a> {
 
     fn add_missing(&mut self) {
         let mut missing = Vec::new();
-        if self.rule.signature && !(self.rule.mode == Mode::Any && !self.signed.is_empty()) {
-            let without = self.rule.signers.iter().enumerate().filter(|(place, _)| !self.signed.contains(place));
+        if !self.is_signed() {
+            let without =
+                self.rule.signers.iter().enumerate().filter(|(place, _)| !self.signed.contains(place));
             missing.extend(without.map(|(_, signer)| format!("no signature by {signer}")));
         }
-        let without = self.rule.attestations.iter().enumerate().filter(|(place, _)| !self.attested.contains(place));
+        let without =
+            self.rule.attestations.iter().enumerate().filter(|(place, _)| !self.attested.contains(place));
         missing.extend(without.map(|(_, wanted)| format!("not {wanted}")));
         missing.truncate(MOST_REASONS);
         self.reasons.extend(missing.iter().map(|detail| Reason {

@@ -93,16 +93,15 @@ fn names_that_look_alike_are_others() {
 fn what_means_everybody_is_no_identity() {
     assert_eq!(Identity::new(GITHUB_ISSUER, None, None), Err(IdentityError::Everybody));
     let subject = || Matcher::exact("a@example.com").ok();
-    assert_eq!(
-        Identity::new("", subject(), None),
-        Err(IdentityError::Issuer(MatcherError::Empty))
-    );
+    assert_eq!(Identity::new("", subject(), None), Err(IdentityError::Issuer(MatcherError::Empty)));
     assert_eq!(
         Identity::new("https://*.example.com", subject(), None),
         Err(IdentityError::Issuer(MatcherError::Star))
     );
     assert_eq!(Identity::new("accounts.example.com", subject(), None), Err(IdentityError::IssuerScheme));
-    for repository in ["", "app", "org/", "/app", "org/*", "a/b/c", "https://github.com/org", "https:///a/b", "org/a b"] {
+    for repository in
+        ["", "app", "org/", "/app", "org/*", "a/b/c", "https://github.com/org", "https:///a/b", "org/a b"]
+    {
         assert_eq!(Workflow::new(repository, None, None), Err(IdentityError::Repository), "{repository}");
     }
     for file in ["release.yml", ".github/workflows/*.yml", ".github/workflows/a.yml@refs/heads/main"] {

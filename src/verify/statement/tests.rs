@@ -57,7 +57,9 @@ fn provenance_is_compared_by_builder_and_source() {
         assert_eq!(check(&provenance(None, None), &statement), Ok(()));
         assert_eq!(check(&provenance(None, Some("github.com/org/app")), &statement), Ok(()));
         assert_eq!(check(&provenance(None, Some("https://github.com/org/app.git")), &statement), Ok(()));
-        for other in ["github.com/org/other", "github.com/org/ap", "github.com/org/app/x", "gitlab.com/org/app"] {
+        for other in
+            ["github.com/org/other", "github.com/org/ap", "github.com/org/app/x", "gitlab.com/org/app"]
+        {
             assert_eq!(check(&provenance(None, Some(other)), &statement), Err(Check::Statement), "{other}");
         }
     }
@@ -107,11 +109,16 @@ fn kinds_are_known_by_their_predicate_type() {
 #[test]
 fn a_statement_has_to_be_about_the_image() {
     let check = |payload_type: &str, text: &Value| {
-        read(payload_type, text.to_string().as_bytes(), &image()).map(|found| found.kind).map_err(|fault| fault.check)
+        read(payload_type, text.to_string().as_bytes(), &image())
+            .map(|found| found.kind)
+            .map_err(|fault| fault.check)
     };
     let with = |subject: Value| json!({"_type": TYPES[0], "subject": subject, "predicateType": "p"});
     let other = Digest::sha256(b"other").hex();
-    assert_eq!(check(PAYLOAD_TYPE, &with(json!([{"digest": {"sha256": image().hex()}}]))), Ok("p".to_owned()));
+    assert_eq!(
+        check(PAYLOAD_TYPE, &with(json!([{"digest": {"sha256": image().hex()}}]))),
+        Ok("p".to_owned())
+    );
     let second = json!([{"digest": {"sha256": other}}, {"digest": {"sha256": image().hex()}}]);
     assert_eq!(check(PAYLOAD_TYPE, &with(second)), Ok("p".to_owned()));
     for wrong in [
