@@ -79,7 +79,10 @@ fn what_a_key_of_the_rule_signed_is_mirrored() {
     assert_eq!(verification["subject"], image.digest.to_string());
     assert_eq!(verification["rule"], "policy.yaml:2:3");
     let signer = &verification["signers"][0];
-    assert_eq!((&signer["kind"], &signer["repository"]), (&json!("key"), &json!("upstream.example/team/app")));
+    assert_eq!(
+        (&signer["kind"], &signer["repository"]),
+        (&json!("key"), &json!("upstream.example/team/app"))
+    );
     assert_eq!(signer["place"], format!("tag {}", cosign_tag(&image, ".sig")));
     assert_eq!(told.json()["trust_root"]["origin"], "embedded");
     assert!(told.text().contains("1 verified"), "{}", told.text());
@@ -90,7 +93,10 @@ fn what_a_key_of_the_rule_signed_is_mirrored() {
 fn an_image_without_a_signature_is_denied() {
     let (story, _) = story("");
     image(&story);
-    expect_denied(&story, &["no signature of it was found; the rule for `**` (policy.yaml:2:3) asks for a signature"]);
+    expect_denied(
+        &story,
+        &["no signature of it was found; the rule for `**` (policy.yaml:2:3) asks for a signature"],
+    );
 }
 
 #[test]
@@ -98,7 +104,10 @@ fn another_keys_signature_is_none() {
     let (story, _) = story("");
     let image = image(&story);
     Key::new().sign_image(&story.source.memory, NAME, &image);
-    let told = expect_denied(&story, &["its signatures are not what the policy asks for", "none of the rule's keys"]);
+    let told = expect_denied(
+        &story,
+        &["its signatures are not what the policy asks for", "none of the rule's keys"],
+    );
     assert_eq!(told.item(0)["verification"]["result"], "refused");
 }
 
@@ -131,7 +140,8 @@ fn one_good_signature_among_bad_ones_is_enough() {
     let image = image(&story);
     let (payload, good) = key.signature(&image);
     let (_, bad) = Key::new().signature(&image);
-    let layers = [(payload.as_str(), bad.as_str()), ("no payload", "no signature"), (payload.as_str(), good.as_str())];
+    let layers =
+        [(payload.as_str(), bad.as_str()), ("no payload", "no signature"), (payload.as_str(), good.as_str())];
     put_cosign(&story.source.memory, NAME, &image, ".sig", &layers);
     expect_verified(&story.sync(), "copied");
 }
@@ -330,7 +340,8 @@ fn the_closest_rule_holds() {
 
 #[test]
 fn an_attestation_that_is_asked_for_has_to_be_there() {
-    let (story, key) = story("  attestations: [{type: slsaProvenance, builder: \"https://builder.example/1\"}]\n");
+    let (story, key) =
+        story("  attestations: [{type: slsaProvenance, builder: \"https://builder.example/1\"}]\n");
     let memory = &story.source.memory;
     let image = image(&story);
     key.sign_image(memory, NAME, &image);
@@ -369,7 +380,10 @@ fn an_image_has_to_have_its_age() {
     let now = httpdate::fmt_http_date(std::time::SystemTime::now());
     let year: u32 = now.split(' ').nth(3).and_then(|year| year.parse().ok()).expect("a year");
     for (created, said) in [
-        (Some(format!("{}-01-01T00:00:00Z", year + 1)), "it is younger than the policy allows: it says it was made"),
+        (
+            Some(format!("{}-01-01T00:00:00Z", year + 1)),
+            "it is younger than the policy allows: it says it was made",
+        ),
         (Some("1970-01-01T00:00:00Z".to_owned()), "nothing says when it was made"),
         (Some("long ago".to_owned()), "nothing says when it was made"),
         (None, "nothing says when it was made"),
@@ -458,7 +472,10 @@ fn the_program_reads_keys_and_explains_the_policy() {
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
     write("external-images.yaml", "images:\n  - source: SOURCE/team/app:1\n");
-    write("policy/policy.yaml", "targetRepoPrefix: TARGET/m/\nsignatures:\n- sources: [SOURCE/**]\n  anyOf: [{key: keys/a.pub}]\n");
+    write(
+        "policy/policy.yaml",
+        "targetRepoPrefix: TARGET/m/\nsignatures:\n- sources: [SOURCE/**]\n  anyOf: [{key: keys/a.pub}]\n",
+    );
     let policy = "--policy-file=policy/policy.yaml";
     let (code, _, said) = run(&[policy]);
     assert_eq!(code, Some(2), "{said}");

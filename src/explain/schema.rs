@@ -53,7 +53,8 @@ mod tests {
         let validator = jsonschema::validator_for(&explanation_schema().into()).expect("a schema");
         for source in ["quay.io/org/app:latest", "evil.example/a:1"] {
             let document: Value = serde_json::from_str(&json(&sample(source))).expect("JSON");
-            let faults: Vec<String> = validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
+            let faults: Vec<String> =
+                validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
             assert!(faults.is_empty(), "{faults:#?}");
         }
         assert_eq!((sample("quay.io/a:1").exit_code, sample("evil.example/a:1").exit_code), (0, 3));

@@ -46,7 +46,9 @@ fn rows(explained: &Explained) -> Vec<(&'static str, Vec<String>)> {
     let limits = [("image", explained.most_image_bytes), ("layer", explained.most_layer_bytes)];
     let limits: Vec<String> = limits
         .into_iter()
-        .filter_map(|(what, most)| Some(format!("an {what} of at most {}", bytes(most?)).replace("an l", "a l")))
+        .filter_map(|(what, most)| {
+            Some(format!("an {what} of at most {}", bytes(most?)).replace("an l", "a l"))
+        })
         .collect();
     let limits = if limits.is_empty() { "none".to_owned() } else { limits.join(", ") };
     let auth = match auth {

@@ -36,7 +36,9 @@ struct Subject {
 impl Look<'_> {
     /// Checks the image that was looked at by the policy's rule, if there is one.
     pub(super) async fn verify(self, source: &dyn Source, observation: &Observation) -> Verification {
-        let Some(ruling) = self.policy.signatures_of(&self.entry.source) else { return Verification::NotAsked };
+        let Some(ruling) = self.policy.signatures_of(&self.entry.source) else {
+            return Verification::NotAsked;
+        };
         let Some(subject) = self.subject(observation) else { return Verification::NotAsked };
         let rule = ruling.rule;
         let signing = match self.signing(source, &subject, rule).await {
@@ -96,8 +98,11 @@ impl Look<'_> {
         let target = Place { store: self.target, repository: &self.entry.target.repository };
         let source = Place { store: source, repository: &self.entry.source.repository };
         let places = [(Side::Target, target, subject.at_target), (Side::Source, source, subject.at_source)];
-        let (sides, places): (Vec<Side>, Vec<Place<'_>>) =
-            places.into_iter().filter(|(.., is_asked)| *is_asked).map(|(side, place, _)| (side, place)).unzip();
+        let (sides, places): (Vec<Side>, Vec<Place<'_>>) = places
+            .into_iter()
+            .filter(|(.., is_asked)| *is_asked)
+            .map(|(side, place, _)| (side, place))
+            .unzip();
         let judged = self.verifier.verify(&subject.digest, &places, wanted).await;
         judged.map(Some).map_err(|Failure { place, error }| {
             let side = sides.get(place).copied().unwrap_or(Side::Source);
@@ -134,7 +139,8 @@ impl Look<'_> {
     /// When the newest of the images in the graph was made, as its configuration says.
     async fn stated(self, source: &dyn Source, graph: &Graph) -> Result<Option<SystemTime>, StoreError> {
         let mut newest = None;
-        for node in graph.nodes.iter().filter(|node| node.platform.as_ref().is_none_or(|it| !it.is_unknown())) {
+        for node in graph.nodes.iter().filter(|node| node.platform.as_ref().is_none_or(|it| !it.is_unknown()))
+        {
             let config = node.blobs.iter().find(|blob| blob.media_type.is_image_config());
             let Some(config) = config else { continue };
             let text = created(source, &self.entry.source.repository, config).await?;

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::verification::{Consequence, consequence};
 use super::{
     Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Companions, Decision, Found, Graph,
     Inventory, Item, Observation, Plan, Platforms, Remark, RemarkKind, Side, SourceState, Standing,
     TargetState, Verification,
 };
-use super::verification::{Consequence, consequence};
 use crate::config::{Config, Entry, Signatures};
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::policy::{Policy, Refusal};
@@ -63,16 +63,8 @@ fn violation(entry: &Entry, refusal: &Refusal) -> Cause {
 }
 
 fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observation) -> Item {
-    let Observation {
-        source,
-        target,
-        media_type,
-        platforms,
-        graph,
-        companions,
-        verification,
-        seen_blobs: _,
-    } = observation;
+    let Observation { source, target, media_type, platforms, graph, companions, verification, seen_blobs: _ } =
+        observation;
     let mut item = Item {
         position: entry.position,
         chosen: entry.platforms.clone(),
@@ -222,7 +214,8 @@ impl Item {
             // Nothing goes there of which nobody knows that it may. What is there stays: of an image with fewer
             // platforms whose source is gone there is nothing left to look at.
             (Some(_), Verification::NotAsked) if self.decision != Decision::UpToDate => {
-                let message = "its signatures were not looked at, and the policy has a rule for them".to_owned();
+                let message =
+                    "its signatures were not looked at, and the policy has a rule for them".to_owned();
                 let cause = Cause::failure(Side::Source, "verify", entry.source.to_string(), message);
                 self.decision = Decision::Blocked(cause);
             }
@@ -236,7 +229,8 @@ impl Item {
             return;
         }
         let companions = self.companions.iter().flatten().filter(|companion| companion.is_to_copy());
-        let graphs = || self.graph.iter().chain(companions.clone().filter_map(|companion| companion.graph.as_ref()));
+        let graphs =
+            || self.graph.iter().chain(companions.clone().filter_map(|companion| companion.graph.as_ref()));
         let bytes = graphs().map(|graph| graph.bytes()).fold(0, u64::saturating_add);
         let largest = graphs().flat_map(|graph| graph.distinct_blobs()).map(|blob| blob.size).max();
         if let Err(refusal) = policy.accepts_size(bytes, largest.unwrap_or(0)) {

@@ -136,7 +136,9 @@ pub(super) fn consequence(source: &Reference, ruling: &Ruling<'_>, checked: &Che
     }
     let demand = ruling.rule.demand();
     match (&checked.signing, ruling.rule.unsigned) {
-        (Signing::Verified(_) | Signing::NotAsked, _) | (Signing::Unsigned(_), Unsigned::Allow) => Consequence::None,
+        (Signing::Verified(_) | Signing::NotAsked, _) | (Signing::Unsigned(_), Unsigned::Allow) => {
+            Consequence::None
+        }
         (Signing::Unsigned(instead), Unsigned::Warn) => Consequence::Remark(format!(
             "{}; {rule} asks for {demand}, and only warns of images without any",
             nothing(instead)
@@ -164,7 +166,11 @@ fn too_young(ruling: &Ruling<'_>, checked: &Checked, rule: &str) -> Option<Strin
     let (minimum, made) = (ruling.rule.minimum_age?, checked.made.as_ref()?);
     match (&made.at, made.age) {
         (Some(at), Some(age)) if age < minimum => {
-            let by = if made.logged { "a transparency log has its signature since" } else { "it says it was made" };
+            let by = if made.logged {
+                "a transparency log has its signature since"
+            } else {
+                "it says it was made"
+            };
             Some(format!(
                 "it is younger than the policy allows: {by} {at}; {rule} asks for an age of {}, which it has in {}",
                 rough(minimum),
@@ -183,7 +189,8 @@ fn too_young(ruling: &Ruling<'_>, checked: &Checked, rule: &str) -> Option<Strin
 fn rough(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [("day", 86_400), ("hour", 3600), ("minute", 60)];
-    let (unit, length) = units.into_iter().find(|(_, length)| seconds >= 2 * length).unwrap_or(("minute", 60));
+    let (unit, length) =
+        units.into_iter().find(|(_, length)| seconds >= 2 * length).unwrap_or(("minute", 60));
     let count = seconds.div_ceil(length).max(1);
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

@@ -59,11 +59,7 @@ pub(super) fn load(name: &str, text: &str, files: KeyFiles<'_>) -> Result<Policy
     }
 }
 
-fn read_rules(
-    text: &str,
-    files: KeyFiles<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Result<Policy, Reported> {
+fn read_rules(text: &str, files: KeyFiles<'_>, diagnostics: &mut Diagnostics) -> Result<Policy, Reported> {
     let (root, error) = yaml::parse(text, &POLICY);
     let reported = error.map(|error| diagnostics.fault(error.place, error.message));
     let Some(root) = root else {

@@ -27,10 +27,7 @@ pub struct Limits {
     pub layer_size: Option<u64>,
 }
 
-pub(super) fn read(
-    fields: &Fields<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Result<Option<Limits>, Reported> {
+pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Result<Option<Limits>, Reported> {
     let Some(node) = fields.get("limits") else { return Ok(None) };
     let pairs = match &*node.value {
         Value::Mapping(pairs) if !pairs.is_empty() => pairs,
@@ -59,7 +56,8 @@ pub(super) fn read(
 fn size(fields: &Fields<'_>, key: &str, diagnostics: &mut Diagnostics) -> Result<Option<u64>, Reported> {
     let Some((text, place)) = fields.text(key, diagnostics)? else { return Ok(None) };
     bytes(text).map(Some).ok_or_else(|| {
-        let message = format!("{} is no value of `{key}`; write a size such as `500MiB` or `20GiB`", quoted(text));
+        let message =
+            format!("{} is no value of `{key}`; write a size such as `500MiB` or `20GiB`", quoted(text));
         diagnostics.fault(place, message)
     })
 }

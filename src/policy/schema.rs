@@ -240,16 +240,29 @@ mod tests {
             (rule(json!({ "anyOf": [{ "identity": "a@b.c" }] })), false),
             (rule(json!({ "anyOf": [{ "issuer": issuer }] })), false),
             (rule(json!({ "anyOf": [{ "identity": "a@b.c", "issuer": "accounts.example.com" }] })), false),
-            (rule(json!({ "anyOf": [{ "identity": "a@b.c", "identityPattern": "*@b.c", "issuer": issuer }] })), false),
+            (
+                rule(
+                    json!({ "anyOf": [{ "identity": "a@b.c", "identityPattern": "*@b.c", "issuer": issuer }] }),
+                ),
+                false,
+            ),
             (rule(json!({ "anyOf": [{ "key": PEM, "issuer": issuer }] })), false),
             (rule(json!({ "anyOf": [{ "github": { "repository": "org/app" } }] })), true),
             (rule(json!({ "anyOf": [{ "github": { "repository": "org/app" }, "issuer": issuer }] })), true),
             (rule(json!({ "anyOf": [{ "github": { "repository": "org" } }] })), false),
             (rule(json!({ "anyOf": [{ "github": { "repository": "o/a", "ref": "main" } }] })), false),
-            (rule(json!({ "anyOf": [{ "github": { "repository": "o/a", "workflow": "release.yml" } }] })), false),
+            (
+                rule(json!({ "anyOf": [{ "github": { "repository": "o/a", "workflow": "release.yml" } }] })),
+                false,
+            ),
             (rule(json!({ "anyOf": [key], "attestations": ["spdx", { "type": "cyclonedx" }] })), true),
             (rule(json!({ "anyOf": [key], "attestations": ["sbom"] })), false),
-            (rule(json!({ "anyOf": [key], "attestations": [{ "type": "spdx", "builder": "https://b.c/d" }] })), false),
+            (
+                rule(
+                    json!({ "anyOf": [key], "attestations": [{ "type": "spdx", "builder": "https://b.c/d" }] }),
+                ),
+                false,
+            ),
             (rule(json!({ "attestations": ["spdx"] })), false),
             (rule(json!({ "unsigned": "allow" })), true),
             (rule(json!({ "unsigned": "deny" })), false),

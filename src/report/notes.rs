@@ -25,7 +25,8 @@ impl Report {
             .then(|| (SKIPPED.0.to_owned(), SKIPPED.1.to_owned()));
         let run = self.run.remarks.iter().map(|remark| ("the run".to_owned(), remark.clone()));
         let root = self.run.trust_root.iter().map(|root| {
-            let message = format!("keyless signatures are checked by: {}, {}, {}", root.origin, root.age, root.digest);
+            let message =
+                format!("keyless signatures are checked by: {}, {}, {}", root.origin, root.age, root.digest);
             ("the trust root".to_owned(), message)
         });
         run.chain(warnings).chain(remarks).chain(skipped).chain(root).chain(self.examinations()).collect()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::units::{bytes, count, duration, number};
-use super::{verification, Mode, OnTagConflict, Part, Pulls, Report, Status, Totals, Unreported, Verdict};
+use super::{Mode, OnTagConflict, Part, Pulls, Report, Status, Totals, Unreported, Verdict, verification};
 use crate::oci::Registry;
 
 /// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.

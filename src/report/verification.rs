@@ -51,6 +51,7 @@ fn phrase(signer: &Signer) -> String {
         SignerName::Identity { name, issuer } => format!("`{name}` (`{issuer}`)"),
     };
     let logged = signer.logged.as_ref().map_or_else(String::new, |at| format!(", logged {at}"));
-    let named = signer.repository.as_ref().map_or_else(String::new, |name| format!(", which calls it `{name}`"));
+    let named =
+        signer.repository.as_ref().map_or_else(String::new, |name| format!(", which calls it `{name}`"));
     format!("verified: {what} by {by}{named}, {}{logged}", signer.place)
 }

@@ -180,7 +180,8 @@ impl Place<'_> {
         };
         let listed: Vec<&Descriptor> = listed.iter().filter(matters).collect();
         if listed.len() > MOST_PROOFS {
-            let message = format!("more than {MOST_PROOFS} refer to one image, which none has that is in order");
+            let message =
+                format!("more than {MOST_PROOFS} refer to one image, which none has that is in order");
             let kind = StoreErrorKind::TooLarge;
             return Err(StoreError::new("read the signatures in", self.repository, kind, message));
         }
@@ -199,9 +200,8 @@ impl Place<'_> {
         kinds: Kinds,
     ) -> Result<Vec<Listed>, StoreError> {
         let at = format!("referrer {}", listed.digest.short());
-        let unsupported = |what: &str| {
-            vec![Listed { at: at.clone(), form: Form::Unsupported(what.to_owned()) }]
-        };
+        let unsupported =
+            |what: &str| vec![Listed { at: at.clone(), form: Form::Unsupported(what.to_owned()) }];
         let reference = ManifestRef::Digest(listed.digest.clone());
         let Some(manifest) = self.store.manifest(self.repository, &reference).await? else {
             return Ok(unsupported("the registry lists it and does not have it"));
@@ -214,10 +214,13 @@ impl Place<'_> {
         if !is_proof(known.as_ref(), kinds) {
             return Ok(Vec::new());
         }
-        let form: fn(Descriptor) -> Form = match known.as_ref().map(|(kind, format)| (*kind, format.as_str())) {
+        let form: fn(Descriptor) -> Form = match known.as_ref().map(|(kind, format)| (*kind, format.as_str()))
+        {
             Some((CompanionKind::Signature, "cosign")) => Form::Cosign,
             Some((CompanionKind::Attestation, "cosign")) => Form::Envelope,
-            Some((_, "notation")) => return Ok(unsupported("a notation signature, which is not checked here")),
+            Some((_, "notation")) => {
+                return Ok(unsupported("a notation signature, which is not checked here"));
+            }
             _ if is_bundle(parsed.artifact_type.as_deref()) => Form::Bundle,
             _ => return Ok(Vec::new()),
         };
@@ -277,7 +280,10 @@ fn is_bundle(artifact_type: Option<&str>) -> bool {
 fn listed(manifest: &Manifest, at: &str, form: fn(Descriptor) -> Form) -> Vec<Listed> {
     let listed = |layer: &Descriptor| {
         let form = if layer.size > LARGEST_PROOF as u64 {
-            Form::Unsupported(format!("it has {} bytes; {LARGEST_PROOF} are the most that is read", layer.size))
+            Form::Unsupported(format!(
+                "it has {} bytes; {LARGEST_PROOF} are the most that is read",
+                layer.size
+            ))
         } else {
             form(Descriptor {
                 annotations: layer.annotations.clone(),

@@ -67,7 +67,8 @@ impl Verifier {
             let proofs = read(places, &listed, &self.room).await;
             let mut proofs = proofs.map_err(|(place, error)| Failure { place, error })?;
             let found = std::mem::take(&mut proofs.found);
-            judgement = self.judge(subject, found, rule).await.map_err(|error| Failure { place: number, error })?;
+            judgement =
+                self.judge(subject, found, rule).await.map_err(|error| Failure { place: number, error })?;
             if matches!(judgement, Judgement::Accepted(_)) {
                 break;
             }
@@ -82,7 +83,8 @@ impl Verifier {
         found: Vec<Found>,
         rule: &Arc<Rule>,
     ) -> Result<Judgement, StoreError> {
-        let (subject, rule, root, now) = (subject.clone(), Arc::clone(rule), Arc::clone(&self.root), self.now);
+        let (subject, rule, root, now) =
+            (subject.clone(), Arc::clone(rule), Arc::clone(&self.root), self.now);
         let name = subject.to_string();
         let judged = tokio::task::spawn_blocking(move || judge(&subject, &found, &rule, &root, now)).await;
         judged.map_err(|error| {

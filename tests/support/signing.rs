@@ -48,7 +48,13 @@ impl Key {
     }
 
     /// Signs an image: `.sig` of `subject` holds a signature of `of`, which is another one where somebody cheats.
-    pub(crate) fn sign_as(&self, memory: &Memory, name: &str, subject: &RawManifest, of: &RawManifest) -> RawManifest {
+    pub(crate) fn sign_as(
+        &self,
+        memory: &Memory,
+        name: &str,
+        subject: &RawManifest,
+        of: &RawManifest,
+    ) -> RawManifest {
         let (payload, signature) = self.signature(of);
         put_cosign(memory, name, subject, ".sig", &[(&payload, &signature)])
     }
@@ -59,7 +65,14 @@ impl Key {
     }
 
     /// Attests something of an image: what cosign 2 puts under `.att`.
-    pub(crate) fn attest(&self, memory: &Memory, name: &str, image: &RawManifest, kind: &str, predicate: &Value) -> RawManifest {
+    pub(crate) fn attest(
+        &self,
+        memory: &Memory,
+        name: &str,
+        image: &RawManifest,
+        kind: &str,
+        predicate: &Value,
+    ) -> RawManifest {
         let statement = json!({
             "_type": "https://in-toto.io/Statement/v1",
             "subject": [{ "name": name, "digest": { "sha256": image.digest.hex() } }],

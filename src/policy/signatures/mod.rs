@@ -334,8 +334,10 @@ fn read_age(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Result<Option
     match seconds {
         Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
         None => {
-            let message =
-                format!("{} is no value of `minimumAge`; write days or hours, such as `7d` or `36h`", quoted(text));
+            let message = format!(
+                "{} is no value of `minimumAge`; write days or hours, such as `7d` or `36h`",
+                quoted(text)
+            );
             Err(diagnostics.fault(place, message))
         }
     }

@@ -42,8 +42,13 @@ pub(super) fn signers(
     files: KeyFiles<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Result<Vec<(Signer, Json)>, Reported> {
-    let list =
-        ListKey { key, most: MOST, example: EXAMPLE, when_empty: "to ask for no signature", is_item: |_| false };
+    let list = ListKey {
+        key,
+        most: MOST,
+        example: EXAMPLE,
+        when_empty: "to ask for no signature",
+        is_item: |_| false,
+    };
     let nodes = fields.list(&list, diagnostics)?;
     let mut signers = Vec::with_capacity(nodes.len());
     let mut failed = None;
@@ -65,7 +70,9 @@ fn signer(
     let others = ["identity", "identityPattern", "issuer", "github"];
     let Some(key) = fields.get("key") else { return identity(node, &fields, diagnostics) };
     if let Some(other) = others.iter().find(|other| fields.get(other).is_some()) {
-        let message = format!("a signer is a key or an identity; take out `key` or `{other}`, or make two signers of it");
+        let message = format!(
+            "a signer is a key or an identity; take out `key` or `{other}`, or make two signers of it"
+        );
         return Err(diagnostics.fault(node.place, message));
     }
     let Some((text, place)) = fields.text("key", diagnostics)? else {
@@ -107,12 +114,16 @@ fn public_key(
         }
     } else {
         let read = match files {
-            KeyFiles::Nowhere => Err("the policy itself is not read from a file of this machine here, and no file beside \
+            KeyFiles::Nowhere => {
+                Err("the policy itself is not read from a file of this machine here, and no file beside \
                                       it is; write the key itself, as the lines of its PEM below `key: |`"
-                .to_owned()),
+                    .to_owned())
+            }
             KeyFiles::Below(folder) => {
                 let path = folder.join(text);
-                read(&path).map_err(|error| format!("failed to read {}: {error}", quoted(&path.display().to_string())))
+                read(&path).map_err(|error| {
+                    format!("failed to read {}: {error}", quoted(&path.display().to_string()))
+                })
             }
         };
         match read {
@@ -176,7 +187,9 @@ fn identity(
             let message = format!(
                 "an identity counts by who vouches for it; add its `issuer`, such as `{GITHUB_ISSUER}`"
             );
-            let message = if subject.is_some() { message } else {
+            let message = if subject.is_some() {
+                message
+            } else {
                 "a signer is a key or an identity; write `{key: cosign.pub}`, or an `identity` and its `issuer`".to_owned()
             };
             return Err(diagnostics.fault(node.place, message));
@@ -189,8 +202,8 @@ fn identity(
         "github": workflow.as_ref().map(|(_, canonical)| canonical.clone()),
     });
     let identity = Identity::new(issuer, subject, workflow.map(|(workflow, _)| workflow));
-    let identity =
-        identity.map_err(|error| diagnostics.fault(place, format!("this identity is not usable: {error}")))?;
+    let identity = identity
+        .map_err(|error| diagnostics.fault(place, format!("this identity is not usable: {error}")))?;
     Ok((Signer::Identity(identity), canonical))
 }
 
@@ -204,8 +217,8 @@ fn workflow(node: &Node, diagnostics: &mut Diagnostics) -> Result<(Workflow, Jso
     let reference = fields.text("ref", diagnostics)?.map(|(text, _)| text);
     let canonical = json!({ "repository": repository, "workflow": file, "ref": reference });
     let workflow = Workflow::new(repository, file, reference);
-    let workflow =
-        workflow.map_err(|error| diagnostics.fault(place, format!("this `github` is not usable: {error}")))?;
+    let workflow = workflow
+        .map_err(|error| diagnostics.fault(place, format!("this `github` is not usable: {error}")))?;
     Ok((workflow, canonical))
 }
 
@@ -265,13 +278,15 @@ fn wanted(
         let message = format!("`builder` and `source` are said of `{}` alone; take them out", TYPES[0]);
         return Err(diagnostics.fault(place, message));
     }
-    let not_usable = |key: &str, error: &dyn std::fmt::Display| format!("this `{key}` is not usable: {error}");
+    let not_usable =
+        |key: &str, error: &dyn std::fmt::Display| format!("this `{key}` is not usable: {error}");
     let wanted = match kind {
         "slsaProvenance" => {
             let builder = match builder {
                 None => None,
                 Some((text, place)) => {
-                    let matcher = if text.contains('*') { Matcher::pattern(text) } else { Matcher::exact(text) };
+                    let matcher =
+                        if text.contains('*') { Matcher::pattern(text) } else { Matcher::exact(text) };
                     Some(matcher.map_err(|error| diagnostics.fault(place, not_usable("builder", &error)))?)
                 }
             };

@@ -74,7 +74,10 @@ fn what_is_wrong_with_a_rule_is_said() {
         "- {anyOf: [{key: PEM}]}",
         "2:3: a rule of `signatures` says which images it is about; add `sources: [\"docker.io/library/*\"]`",
     );
-    check("- {source: [\"**\"], unsigned: allow}", "2:4: a rule of `signatures` has no key `source`; did you mean `sources`?");
+    check(
+        "- {source: [\"**\"], unsigned: allow}",
+        "2:4: a rule of `signatures` has no key `source`; did you mean `sources`?",
+    );
     check(
         "- {sources: [alpine], unsigned: allow}",
         "2:14: the pattern `alpine` is not usable: it does not begin with a registry; write `docker.io/library/alpine`",
@@ -96,13 +99,25 @@ fn what_is_wrong_with_a_rule_is_said() {
         "- {sources: [\"**\"], unsigned: allow}\n- {sources: [\"a.io/b\", \"**\"], unsigned: allow}",
         "3:3: the pattern `**` is in the rule of line 2 too; keep one of them",
     );
-    check("- {sources: [\"**\"], minimumAge: 7 days}", "2:33: `7 days` is no value of `minimumAge`; write days or hours, such as `7d` or `36h`");
-    check("- {sources: [\"**\"], unsigned: allowed}", "2:31: `allowed` is no value of `unsigned`; did you mean `allow`?");
+    check(
+        "- {sources: [\"**\"], minimumAge: 7 days}",
+        "2:33: `7 days` is no value of `minimumAge`; write days or hours, such as `7d` or `36h`",
+    );
+    check(
+        "- {sources: [\"**\"], unsigned: allowed}",
+        "2:31: `allowed` is no value of `unsigned`; did you mean `allow`?",
+    );
     check(
         "- {sources: [\"**\"], anyOf: [{key: PEM}], allOf: [{key: PEM}]}",
-        &format!("2:{}: `anyOf` and `allOf` are both there; keep one, or make two rules of it", 50 + PEM.len()),
+        &format!(
+            "2:{}: `anyOf` and `allOf` are both there; keep one, or make two rules of it",
+            50 + PEM.len()
+        ),
     );
-    check("- {sources: [\"**\"], anyOf: []}", "2:28: `anyOf` is empty; name at least one, or take the key out to ask for no signature");
+    check(
+        "- {sources: [\"**\"], anyOf: []}",
+        "2:28: `anyOf` is empty; name at least one, or take the key out to ask for no signature",
+    );
 }
 
 #[test]
@@ -110,24 +125,48 @@ fn what_is_wrong_with_a_signer_is_said() {
     let check = |signer: &str, expected: &str| {
         check(&format!("- sources: [\"**\"]\n  anyOf:\n  - {signer}"), expected);
     };
-    check("{}", "4:5: a signer is a key or an identity; write `{key: cosign.pub}`, or an `identity` and its `issuer`");
+    check(
+        "{}",
+        "4:5: a signer is a key or an identity; write `{key: cosign.pub}`, or an `identity` and its `issuer`",
+    );
     check(
         "{identity: a@example.com}",
         "4:5: an identity counts by who vouches for it; add its `issuer`, such as `https://token.actions.githubusercontent.com`",
     );
-    check("{key: PEM, issuer: https://a.example}", "4:5: a signer is a key or an identity; take out `key` or `issuer`, or make two signers of it");
+    check(
+        "{key: PEM, issuer: https://a.example}",
+        "4:5: a signer is a key or an identity; take out `key` or `issuer`, or make two signers of it",
+    );
     check(
         "{identity: a@example.com, identityPattern: \"*@example.com\", issuer: https://a.example}",
         "4:48: `identity` and `identityPattern` are both there; keep one",
     );
     for (signer, start) in [
-        ("{identityPattern: \"*\", issuer: https://a.example}", "4:23: this `identityPattern` is not usable: "),
-        ("{identity: \"*@example.com\", issuer: https://a.example}", "4:16: this `identity` is not usable: `*` is no part of it"),
-        ("{identity: a@example.com, issuer: http://a.example}", "4:39: this identity is not usable: the issuer begins with `https://`"),
-        ("{github: {repository: org}}", "4:27: this `github` is not usable: a repository is written `owner/name`"),
+        (
+            "{identityPattern: \"*\", issuer: https://a.example}",
+            "4:23: this `identityPattern` is not usable: ",
+        ),
+        (
+            "{identity: \"*@example.com\", issuer: https://a.example}",
+            "4:16: this `identity` is not usable: `*` is no part of it",
+        ),
+        (
+            "{identity: a@example.com, issuer: http://a.example}",
+            "4:39: this identity is not usable: the issuer begins with `https://`",
+        ),
+        (
+            "{github: {repository: org}}",
+            "4:27: this `github` is not usable: a repository is written `owner/name`",
+        ),
         ("{github: {ref: refs/heads/main}}", "4:14: `github` names the workflow's `repository`"),
-        ("{github: {repository: org/app, ref: main}}", "4:27: this `github` is not usable: the ref is not usable"),
-        ("{github: org/app}", "4:14: `github` is a mapping such as `{repository: org/app}`; this is the text `org/app`"),
+        (
+            "{github: {repository: org/app, ref: main}}",
+            "4:27: this `github` is not usable: the ref is not usable",
+        ),
+        (
+            "{github: org/app}",
+            "4:14: `github` is a mapping such as `{repository: org/app}`; this is the text `org/app`",
+        ),
     ] {
         let rules = text(&format!("- sources: [\"**\"]\n  anyOf:\n  - {signer}"));
         let said = load("policy.yaml", &rules).expect_err(signer).to_string();
@@ -170,8 +209,12 @@ fn a_keys_file_is_read_beside_the_policy_and_nowhere_else() {
 #[test]
 fn the_digest_is_of_what_is_asked() {
     let digest = |rules: &str| -> Option<Digest> { policy(rules).digest() };
-    let first = digest("- {sources: [\"a.io/b\", \"c.io/d\"], anyOf: [{key: PEM}, {identity: a@b.c, issuer: https://d.e}]}");
-    let same = digest("- anyOf:\n  - issuer: https://d.e\n    identity: a@b.c\n  - key: PEM\n  sources: [c.io/d, a.io/b]\n  unsigned: deny\n");
+    let first = digest(
+        "- {sources: [\"a.io/b\", \"c.io/d\"], anyOf: [{key: PEM}, {identity: a@b.c, issuer: https://d.e}]}",
+    );
+    let same = digest(
+        "- anyOf:\n  - issuer: https://d.e\n    identity: a@b.c\n  - key: PEM\n  sources: [c.io/d, a.io/b]\n  unsigned: deny\n",
+    );
     assert_eq!(first, same);
     for other in [
         "- {sources: [\"a.io/b\", \"c.io/d\"], allOf: [{key: PEM}, {identity: a@b.c, issuer: https://d.e}]}",

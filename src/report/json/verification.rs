@@ -151,10 +151,9 @@ impl From<SignerDocument> for Signer {
     fn from(document: SignerDocument) -> Self {
         let name = match document.issuer {
             Some(issuer) => SignerName::Identity { name: document.name, issuer },
-            None => SignerName::Key {
-                name: document.name,
-                fingerprint: document.fingerprint.unwrap_or_default(),
-            },
+            None => {
+                SignerName::Key { name: document.name, fingerprint: document.fingerprint.unwrap_or_default() }
+            }
         };
         Self {
             name,

@@ -11,12 +11,12 @@ use std::fmt::Write as _;
 use escape::{code, html, prose};
 use page::{Page, Part};
 
-use super::{companions, verification};
 use super::explanation::source_name;
 use super::summary::{effort, headline, moral, standing, subject, volume};
 use super::text::{one_line, shorten_end};
 use super::units::{bytes, count, duration, number};
 use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
+use super::{companions, verification};
 use crate::config::Fault;
 use crate::oci::Digest;
 use crate::plan::{CompanionPlace, Item};
