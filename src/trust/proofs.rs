@@ -176,7 +176,9 @@ impl Place<'_> {
         let listed = self.store.referrers(self.repository, subject, None).await?;
         let matters = |referrer: &&Descriptor| {
             let known = of_referrer(referrer.artifact_type.as_deref(), &referrer.annotations);
-            referrer.media_type.is_manifest() && is_proof(known.as_ref(), kinds)
+            // Some registries list the type of the configuration, which says nothing.
+            let may_be = matches!(known, Some((CompanionKind::Other, _))) || is_proof(known.as_ref(), kinds);
+            referrer.media_type.is_manifest() && may_be
         };
         let listed: Vec<&Descriptor> = listed.iter().filter(matters).collect();
         if listed.len() > MOST_PROOFS {
