@@ -111,7 +111,7 @@ fn what_is_wrong_with_a_rule_is_said() {
         "- {sources: [\"**\"], anyOf: [{key: PEM}], allOf: [{key: PEM}]}",
         &format!(
             "2:{}: `anyOf` and `allOf` are both there; keep one, or make two rules of it",
-            50 + PEM.len()
+            48 + PEM.len()
         ),
     );
     check(
