@@ -84,7 +84,7 @@ fn what_a_key_of_the_rule_signed_is_mirrored() {
         (&json!("key"), &json!("upstream.example/team/app"))
     );
     assert_eq!(signer["place"], format!("tag {}", cosign_tag(&image, ".sig")));
-    assert_eq!(told.json()["trust_root"]["origin"], "embedded");
+    assert_eq!(told.json()["trust_root"], Value::Null, "keys need none");
     assert!(told.text().contains("1 verified"), "{}", told.text());
     story.assert_settled();
 }
@@ -450,6 +450,24 @@ fn the_plans_digest_is_of_the_keys_and_not_of_their_spelling() {
     assert_eq!(digest(&story), before);
     let story = story.policy(&signed_by(&[&Key::new()], ""));
     assert_ne!(digest(&story), before);
+}
+
+#[test]
+fn the_report_says_which_trust_root_counts_and_how_old_it_is() {
+    let story = Scenario::new().lists("team/app:1");
+    let image = image(&story);
+    Key::new().sign_image(&story.source.memory, NAME, &image);
+    let story = story.policy(
+        "signatures: [{sources: [\"**\"], anyOf: [{identity: a@example.com, issuer: https://accounts.example.com}]}]",
+    );
+    let told = expect_denied(
+        &story,
+        &["asks for a signature by `a@example.com` (issuer https://accounts.example.com)"],
+    );
+    let root = told.json()["trust_root"].clone();
+    assert_eq!(root["origin"], "embedded");
+    assert!(root["age_days"].is_number() && root["published"].is_string(), "{root}");
+    assert!(told.text().contains("keyless signatures are checked by: embedded, of 20"), "{}", told.text());
 }
 
 /// The built program, with a key in a file beside the policy.

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use crate::config::{Config, TargetPrefix};
 use crate::copy::copy;
 use crate::event::Events;
-use crate::inspect::{Depth, Inspection, Wanted, inspect};
+use crate::inspect::{Depth, Inspection, Wanted, inspect, written};
 use crate::layout::Layout;
 use crate::oci::Registry;
 use crate::plan::{Plan, plan};
@@ -105,7 +105,7 @@ impl Job {
             bytes_sent_twice: traffic.sent_twice.load(Ordering::Relaxed),
             on_tag_conflict: self.on_tag_conflict,
             pulls,
-            trust_root: self.policy.has_signature_rules().then(|| told(&self.trust_root, now)),
+            trust_root: self.policy.needs_trust_root().then(|| told(&self.trust_root, now)),
             part: self.part,
             unreported: None,
             interruption: stop.peek().copied(),
@@ -153,20 +153,16 @@ impl Job {
 
 /// What there is to say of a trust root: where it is from, and how old it is.
 fn told(root: &Root, now: SystemTime) -> TrustRoot {
-    let days = |at: SystemTime| now.duration_since(at).unwrap_or_default().as_secs() / 86_400;
-    let newest = root.newest().map(|at| format!("its newest key counts since {} days", days(at)));
-    let age = match (root.as_of(), root.origin()) {
-        (Some(at), Origin::Embedded) => format!("published {} days ago", days(at)),
-        (Some(at), Origin::File(_)) => format!("written {} days ago", days(at)),
-        (None, _) => "of unknown age".to_owned(),
-    };
+    let days = |at: SystemTime| now.duration_since(at).ok().map(|age| age.as_secs() / 86_400);
     TrustRoot {
         origin: match root.origin() {
             Origin::Embedded => "embedded".to_owned(),
             Origin::File(name) => name.clone(),
         },
         digest: root.digest().to_string(),
-        age: [Some(age), newest].into_iter().flatten().collect::<Vec<_>>().join(", "),
+        published: root.as_of().and_then(written),
+        newest: root.newest().and_then(written),
+        days: root.as_of().and_then(days),
     }
 }
 

@@ -3,22 +3,26 @@
 use std::fmt::Write as _;
 
 use super::document::{Explained, RegistryDocument, RuleDocument};
-use crate::report::text::one_line;
-use crate::report::units::bytes;
+use crate::report::text::{one_line, wrap};
+use crate::report::units::{bytes, count as number_of};
 use crate::report::{Ink, Look};
 
-/// Blanks to where the second column begins.
+/// Columns to where the second one begins, without the margin.
 const INDENT: usize = 12;
+
+/// The second column is at least so wide.
+const NARROWEST: usize = 40;
 
 /// The explanation, with a line feed at its end.
 #[must_use]
 pub fn text(explained: &Explained, look: Look) -> String {
     let mut text = format!("{}\n", look.paint(Ink::Strong, &one_line(&explained.source)));
+    let room = look.columns.saturating_sub(INDENT + 2).max(NARROWEST);
     for (label, lines) in rows(explained) {
-        for (place, line) in lines.iter().enumerate() {
+        let lines = lines.iter().flat_map(|line| wrap(&one_line(line), room));
+        for (place, line) in lines.enumerate() {
             let label = if place == 0 { label } else { "" };
-            let label = look.paint(Ink::Quiet, &format!("  {label:<INDENT$}"));
-            let _ = writeln!(text, "{label}{}", one_line(line));
+            let _ = writeln!(text, "{}{line}", look.paint(Ink::Quiet, &format!("  {label:<INDENT$}")));
         }
     }
     text
@@ -79,7 +83,9 @@ fn signatures(rules: &[RuleDocument]) -> Vec<String> {
         None => "it asks for no signature".to_owned(),
     });
     if let Some(seconds) = holds.minimum_age_seconds {
-        lines.push(format!("it asks for an age of {} hours", seconds / 3600));
+        let (count, unit) =
+            if seconds % 86_400 == 0 { (seconds / 86_400, "day") } else { (seconds / 3600, "hour") };
+        lines.push(format!("it asks for an age of {}", number_of(count, unit, &format!("{unit}s"))));
     }
     if holds.asks_for.is_some() {
         let fate = match holds.unsigned {
@@ -90,7 +96,7 @@ fn signatures(rules: &[RuleDocument]) -> Vec<String> {
         lines.push(format!("an image without a signature {fate}"));
     }
     lines.extend(others.iter().map(|other| {
-        format!("the rule at {} does not count: `{}` names it less closely", other.location, other.pattern)
+        format!("the rule at {} does not count: `{}` names it no more closely", other.location, other.pattern)
     }));
     lines
 }

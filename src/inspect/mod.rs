@@ -30,6 +30,8 @@ use line::{InTurn, Place};
 use odds::Odds;
 use source::AtSource;
 
+pub use verification::written;
+
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
 const AT_A_TIME: usize = 256;
 

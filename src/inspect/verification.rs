@@ -151,8 +151,9 @@ impl Look<'_> {
     }
 }
 
-/// A time as RFC 3339 has it, in whole seconds.
-fn written(at: SystemTime) -> Option<String> {
+/// A time as RFC 3339 has it, in whole seconds; `None` past the year 9999.
+#[must_use]
+pub fn written(at: SystemTime) -> Option<String> {
     OffsetDateTime::from(at).replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 

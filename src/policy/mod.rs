@@ -28,6 +28,7 @@ use serde_json::json;
 
 use crate::config::{Diagnostic, Faults, Location, StatedPrefix};
 use crate::oci::{Digest, Platform, Reference, Registry};
+use crate::verify::Signer;
 use pattern::{RegistryPattern, SourcePattern, TagPattern};
 
 pub use auth::{Auth, AuthRule, load_auth};
@@ -172,10 +173,12 @@ impl Policy {
         signatures::rulings(&self.signatures, &name_of(source)).into_iter().next()
     }
 
-    /// Whether there are rules of signatures at all.
+    /// Whether it matters who vouches for identities and logs: whether a rule names an identity or asks for a log.
     #[must_use]
-    pub const fn has_signature_rules(&self) -> bool {
-        !self.signatures.is_empty()
+    pub fn needs_trust_root(&self) -> bool {
+        let wanted = self.signatures.iter().filter_map(|rule| rule.wanted.as_ref());
+        let is_identity = |signer: &Signer| matches!(signer, Signer::Identity(_));
+        wanted.into_iter().any(|rule| rule.log || rule.signers.iter().any(is_identity))
     }
 
     /// What is stated of a registry: `registries`. Of all patterns that name it, the one that says most counts:

@@ -20,6 +20,8 @@ pub struct Summary {
     pub signed: Signed,
     /// By whom it is verified, made fit for a line; `None` if it is not.
     pub verified: Option<String>,
+    /// What there is to say of signatures that the policy does not accept.
+    pub denied: Option<&'static str>,
     /// The formats of its signatures, each once, made fit for a line.
     pub formats: Vec<String>,
     /// Attestations of the image and its children.
@@ -49,6 +51,7 @@ pub fn summary(item: &Item) -> Summary {
     let mut summary = Summary {
         signed: Signed::NotLookedAt,
         verified: verification::brief(item),
+        denied: verification::denied(item),
         formats: Vec::new(),
         attestations: 0,
         sboms: 0,
@@ -92,7 +95,7 @@ impl Summary {
     pub fn full(&self) -> String {
         let mut text = match (&self.verified, self.signed) {
             (Some(by), _) => format!("verified: {by}"),
-            (None, Signed::NotLookedAt) => return "not looked at".to_owned(),
+            (None, Signed::NotLookedAt) => return self.denied.unwrap_or("not looked at").to_owned(),
             (None, Signed::No) => "unsigned".to_owned(),
             (None, Signed::ChildrenOnly) => format!("children signed: {}", self.formats.join(", ")),
             (None, Signed::Yes) => format!("signed: {}", self.formats.join(", ")),
@@ -116,7 +119,7 @@ impl Summary {
     pub fn brief(&self) -> String {
         let word = match (&self.verified, self.signed) {
             (Some(_), _) => "verified",
-            (None, Signed::NotLookedAt) => return "–".to_owned(),
+            (None, Signed::NotLookedAt) => return self.denied.unwrap_or("–").to_owned(),
             (None, Signed::No) => "unsigned",
             (None, Signed::ChildrenOnly) => "children signed",
             (None, Signed::Yes) => "signed",

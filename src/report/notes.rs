@@ -25,9 +25,17 @@ impl Report {
             .then(|| (SKIPPED.0.to_owned(), SKIPPED.1.to_owned()));
         let run = self.run.remarks.iter().map(|remark| ("the run".to_owned(), remark.clone()));
         let root = self.run.trust_root.iter().map(|root| {
-            let message =
-                format!("keyless signatures are checked by: {}, {}, {}", root.origin, root.age, root.digest);
-            ("the trust root".to_owned(), message)
+            // Without its age in days, so that the same is said of the same.
+            let date =
+                |time: &Option<String>| time.as_ref().map(|time| time.chars().take(10).collect::<String>());
+            let parts = [
+                Some(root.origin.clone()),
+                date(&root.published).map(|date| format!("of {date}")),
+                date(&root.newest).map(|date| format!("its newest key counts since {date}")),
+                Some(root.digest.clone()),
+            ];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            ("trust root".to_owned(), format!("keyless signatures are checked by: {}", parts.join(", ")))
         });
         run.chain(warnings).chain(remarks).chain(skipped).chain(root).chain(self.examinations()).collect()
     }

@@ -26,7 +26,7 @@ pub struct Run {
     pub on_tag_conflict: OnTagConflict,
     /// What registries that count what is read of them still allow, as far as they have said so.
     pub pulls: Vec<Pulls>,
-    /// Whom keyless signatures are checked by, if the policy has rules of signatures.
+    /// Whom keyless signatures are checked by, if a rule of the policy needs to know.
     pub trust_root: Option<TrustRoot>,
     /// The part of the lists that the run did, where several runs share them.
     pub part: Option<Part>,
@@ -67,8 +67,12 @@ pub struct TrustRoot {
     pub origin: String,
     /// The SHA-256 digest of its document.
     pub digest: String,
-    /// What is known of its age, in a few words.
-    pub age: String,
+    /// When it was published, or its file written, as far as that is known: a date as RFC 3339 has it.
+    pub published: Option<String>,
+    /// Since when its newest key counts.
+    pub newest: Option<String>,
+    /// How many days ago it was published or written.
+    pub days: Option<u64>,
 }
 
 /// Something that can be looked at elsewhere.

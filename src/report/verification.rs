@@ -22,6 +22,15 @@ pub(super) fn brief(item: &Item) -> Option<String> {
     Some(shorten_middle(&one_line(&name), LONGEST_NAME))
 }
 
+/// What there is to say of signatures that are not what the policy's rule asks for, where nobody looked at companions.
+pub(super) fn denied(item: &Item) -> Option<&'static str> {
+    match item.verification.as_ref()?.signing {
+        Signing::Unsigned(_) => Some("unsigned"),
+        Signing::Refused(_) => Some("not verified"),
+        Signing::Verified(_) | Signing::NotAsked => None,
+    }
+}
+
 /// What there is to say of it in full, each a phrase; empty if nothing was asked of its signatures. The texts hold what
 /// came from outside and are not escaped.
 pub(super) fn phrases(item: &Item) -> Vec<String> {

@@ -39,7 +39,7 @@ pub struct Document {
     pub plan_digest: String,
     /// The digest of the operator's policy, if there is one.
     pub policy_digest: Option<String>,
-    /// Whom keyless signatures were checked by; `null` if the policy has no rules of signatures.
+    /// Whom keyless signatures were checked by; `null` if no rule of the policy needs to know.
     pub trust_root: Option<TrustRootDocument>,
     /// Which part of the lists this is, if several runs share them (`--shard`).
     pub shard: Option<ShardDocument>,

@@ -73,19 +73,35 @@ pub struct TrustRootDocument {
     pub origin: String,
     /// The SHA-256 digest of its document.
     pub digest: String,
-    /// What is known of its age.
-    pub age: String,
+    /// When it was published, or its file written, as RFC 3339 has it; `null` if that is not known.
+    pub published: Option<String>,
+    /// Since when its newest key counts.
+    pub newest: Option<String>,
+    /// How many days before the run it was published or written.
+    pub age_days: Option<u64>,
 }
 
 impl From<&TrustRoot> for TrustRootDocument {
     fn from(root: &TrustRoot) -> Self {
-        Self { origin: root.origin.clone(), digest: root.digest.clone(), age: root.age.clone() }
+        Self {
+            origin: root.origin.clone(),
+            digest: root.digest.clone(),
+            published: root.published.clone(),
+            newest: root.newest.clone(),
+            age_days: root.days,
+        }
     }
 }
 
 impl From<TrustRootDocument> for TrustRoot {
     fn from(document: TrustRootDocument) -> Self {
-        Self { origin: document.origin, digest: document.digest, age: document.age }
+        Self {
+            origin: document.origin,
+            digest: document.digest,
+            published: document.published,
+            newest: document.newest,
+            days: document.age_days,
+        }
     }
 }
 
