@@ -13,6 +13,7 @@
 //!   so that both say all that is wrong at once, with line and column.
 //! - What is known: [`mod@inspect`] asks the registries, [`trust`] finds what belongs to an image without being part
 //!   of it, `walk` goes from a manifest to everything below it.
+//! - What is signed by whom: [`verify`] judges the bytes that a registry has. It asks nobody.
 //! - What is to be done: [`plan::plan`], a pure function. It cannot fail.
 //! - What is done: [`mod@copy`] executes the plan and decides nothing. The tag is the last thing that it pushes.
 //! - Where content is: [`store`] has the two traits, [`Source`](store::Source) and [`Target`](store::Target).
@@ -26,7 +27,8 @@
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
 //! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `console`, `command`.
-//! `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who must not know each other.
+//! `cli` and `github` stand alone, and [`verify`] uses `oci` alone. `duration`, [`secret`], [`login`] and [`shard`] are
+//! for those who must not know each other.
 
 pub mod cli;
 pub mod command;

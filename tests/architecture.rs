@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 26] = [
+const MAY_USE: [(&str, &[&str]); 27] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
     ("login", &[]),
     ("shard", &["oci"]),
+    ("verify", &["oci"]),
     ("cli", &["duration", "secret", "shard"]),
     ("github", &[]),
     ("config", &["oci"]),

@@ -116,49 +116,76 @@ fn check_certificate(
     let certificate =
         parse_certificate_info(leaf).map_err(|error| Fault::new(Check::Certificate, &error.to_string()))?;
     let signatory = Signatory::of(&certificate);
+    let signers = signers_of(&signatory, rule)?;
+    // Two domains can have authorities of the same name; what one of them vouches for is vouched for.
+    let mut shown = Err(Fault::new(Check::Certificate, "the trust root is empty"));
+    for domain in root.domains_of(chain) {
+        let found = domain.check(bundle, signed.artifact()?, now);
+        if found.is_ok() || shown.is_err() {
+            shown = found.map(|time| (domain, time));
+        }
+        if shown.is_ok() {
+            break;
+        }
+    }
+    let (domain, signed_at) = shown.map_err(|fault| match fault.check {
+        Check::Lifetime => {
+            let (from, to) = (certificate.not_before, certificate.not_after);
+            Fault::new(Check::Lifetime, &format!("it counts from {from} to {to}; {}", fault.detail))
+        }
+        _ => fault,
+    })?;
+    let (by, name) = (By::Identity(signatory), domain.name.clone());
+    Ok(Verified { signers, by, signed_at, logged: domain.has_log, domain: Some(name) })
+}
+
+/// The signers of the rule that somebody is.
+fn signers_of(signatory: &Signatory, rule: &Rule) -> Result<Vec<usize>, Fault> {
     let mut mismatches = Vec::new();
     let mut signers = Vec::new();
     for (number, identity) in rule.identities() {
-        match identity.check(&signatory) {
+        match identity.check(signatory) {
             Ok(()) => signers.push(number),
             Err(mismatch) => mismatches.push(mismatch),
         }
     }
-    if signers.is_empty() {
-        return Err(match mismatches.as_slice() {
-            [] => Fault::new(
-                Check::Key,
-                &format!("it is signed with a certificate of {signatory}, and the rule asks for a key"),
-            ),
-            [only] => Fault::new(Check::Identity, &format!("it is by {signatory}: {}", only.as_str())),
-            _ => Fault::new(Check::Identity, &format!("it is by {signatory}")),
-        });
+    if !signers.is_empty() {
+        return Ok(signers);
     }
-    let domain =
-        root.domain_of(chain).ok_or_else(|| Fault::new(Check::Certificate, "the trust root is empty"))?;
-    let mut policy = VerificationPolicy::any_identity();
-    if !domain.has_log {
-        policy = policy.skip_tlog_unsafe();
-    }
-    if !domain.has_certificate_log {
-        policy = policy.skip_sct();
-    }
-    let result = domain.verifier.verify(signed.artifact()?, bundle, &policy)?;
-    // What the policy above asked for, and nothing less, was shown.
-    let all_shown = result.certificate_verified()
-        && result.sct_verified() == domain.has_certificate_log
-        && result.tlog_verified() == domain.has_log;
-    if !all_shown {
-        return Err(Fault::new(Check::Certificate, "not all of its checks were made"));
-    }
-    let time = time_of(&result, now)?;
-    Ok(Verified {
-        signers,
-        by: By::Identity(signatory),
-        signed_at: time,
-        logged: domain.has_log,
-        domain: Some(domain.name.clone()),
+    Err(match mismatches.as_slice() {
+        [] => Fault::new(
+            Check::Key,
+            &format!("it is by {signatory}, without a key, and the rule asks for a key"),
+        ),
+        [only] => Fault::new(Check::Identity, &format!("it is by {signatory}: {}", only.as_str())),
+        _ => Fault::new(Check::Identity, &format!("it is by {signatory}")),
     })
+}
+
+impl Domain {
+    /// Whether this domain vouches for a bundle with a certificate, and since when: by all that it has.
+    fn check(
+        &self,
+        bundle: &Bundle,
+        artifact: Artifact<'_>,
+        now: SystemTime,
+    ) -> Result<Option<SystemTime>, Fault> {
+        let mut policy = VerificationPolicy::any_identity();
+        if !self.has_log {
+            policy = policy.skip_tlog_unsafe();
+        }
+        if !self.has_certificate_log {
+            policy = policy.skip_sct();
+        }
+        let result = self.verifier.verify(artifact, bundle, &policy)?;
+        let all_shown = result.certificate_verified()
+            && result.sct_verified() == self.has_certificate_log
+            && result.tlog_verified() == self.has_log;
+        if !all_shown {
+            return Err(Fault::new(Check::Certificate, "not all of its checks were made"));
+        }
+        time_of(&result, now)
+    }
 }
 
 fn check_key(
