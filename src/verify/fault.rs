@@ -136,7 +136,6 @@ impl From<Error> for Fault {
             Error::IdentityMismatch { .. } | Error::IssuerMismatch { .. } => Check::Identity,
             Error::SignatureInvalid(_) | Error::Crypto(_) => Check::Signature,
             Error::ArtifactMismatch(why) if why.contains("entry") => Check::Entry,
-            Error::ArtifactMismatch(why) if why.contains("entry") => Check::Entry,
             Error::ArtifactMismatch(_) => Check::Digest,
             Error::Certificate(certificate) => of_certificate(certificate),
             Error::TransparencyLog(log) => of_log(log),

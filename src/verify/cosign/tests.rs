@@ -241,7 +241,13 @@ fn a_certificate_counts_while_it_is_alive() {
         assert!(matches!(case.judge(), Judgement::Accepted(_)), "{minute}");
     }
     case.log_at(11);
-    assert_eq!(case.fails(), Check::Lifetime);
+    let Judgement::Refused(reasons) = case.judge() else { panic!("it was accepted") };
+    assert_eq!(
+        reasons[0].to_string(),
+        "sha256-1.sig: the certificate was not alive then: it counts from 2024-01-01T00:00:00Z to 2024-01-01T00:10:00Z, \
+         and was used at 2024-01-01T00:11:00Z"
+    );
+    assert_eq!(reasons[0].fault.check, Check::Lifetime);
     let mut case = Case::of(&Who { alive: (5, 10), ..Who::default() });
     case.log_at(4);
     assert_eq!(case.fails(), Check::Lifetime);
