@@ -11,9 +11,9 @@
 //!   decision, cause, outcome, companion).
 //! - What is wanted: [`config`] reads the lists, `policy` the operator's rules. Both are files that people write,
 //!   so that both say all that is wrong at once, with line and column.
-//! - What signatures are worth: [`verify`], which is pure.
 //! - What is known: [`mod@inspect`] asks the registries, [`trust`] finds what belongs to an image without being part
 //!   of it, `walk` goes from a manifest to everything below it.
+//! - What is signed by whom: [`verify`] judges the bytes that a registry has. It asks nobody.
 //! - What is to be done: [`plan::plan`], a pure function. It cannot fail.
 //! - What is done: [`mod@copy`] executes the plan and decides nothing. The tag is the last thing that it pushes.
 //! - Where content is: [`store`] has the two traits, [`Source`](store::Source) and [`Target`](store::Target).
@@ -26,10 +26,10 @@
 //! - What the policy says of a source: [`explain`].
 //! - What was typed: [`cli`]. [`command`] wires everything together, a file for each subcommand.
 //!
-//! Nothing uses a part that comes later in this order: `oci`, `verify`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
-//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `explain`,
-//! `console`, `command`.
-//! `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who must not know each other.
+//! Nothing uses a part that comes later in this order: `oci`, `verify`, `config`, `policy`, `plan`, `store`, `event`,
+//! `fault`, `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `explain`,
+//! `console`, `command`. `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who
+//! must not know each other.
 
 pub mod cli;
 pub mod command;

@@ -4,7 +4,7 @@
 //! the trust root has, of a key the signature, and the log where there is an entry or the rule asks for one. Of a
 //! bundle that was fetched each log entry needs a proof of inclusion; a promise alone is not enough.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use sigstore_verify::crypto::parse_certificate_info;
@@ -13,6 +13,7 @@ use sigstore_verify::types::{
     Artifact, ArtifactDigest, Bundle, DerCertificate, HashAlgorithm, MediaType, SignatureContent,
 };
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
+use x509_cert::der::Decode as _;
 
 use super::fault::{Check, Fault};
 use super::identity::Signatory;
@@ -71,6 +72,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, Fault> {
     if is_single && bundle.media_type != MediaType::Bundle0_3 {
         return Err(Fault::format("it is called a bundle of an older version than what it holds"));
     }
+    // Which root counts is not for a bundle to say.
+    let chain = certificates(&bundle.verification_material.content);
+    if chain.len() > 1 && chain.iter().any(is_root) {
+        return Err(Fault::format("it brings a root certificate of its own"));
+    }
     let unproven = |entry: &sigstore_verify::types::TransparencyLogEntry| entry.inclusion_proof.is_none();
     if bundle.verification_material.tlog_entries.iter().any(unproven) {
         return Err(Fault::new(Check::Inclusion, "the log's entry has no proof of inclusion"));
@@ -91,6 +97,11 @@ pub(super) fn check(
     }
     let chain = certificates(&bundle.verification_material.content);
     check_certificate(bundle, &chain, signed, rule, root, now)
+}
+
+fn is_root(certificate: &DerCertificate) -> bool {
+    x509_cert::Certificate::from_der(certificate.as_bytes())
+        .is_ok_and(|certificate| certificate.tbs_certificate.issuer == certificate.tbs_certificate.subject)
 }
 
 fn certificates(material: &VerificationMaterialContent) -> Vec<DerCertificate> {
@@ -116,49 +127,86 @@ fn check_certificate(
     let certificate =
         parse_certificate_info(leaf).map_err(|error| Fault::new(Check::Certificate, &error.to_string()))?;
     let signatory = Signatory::of(&certificate);
+    let signers = signers_of(&signatory, rule)?;
+    // Two domains can have authorities of the same name; what one of them vouches for is vouched for.
+    let mut shown = Err(Fault::new(Check::Certificate, "the trust root is empty"));
+    for domain in root.domains_of(chain) {
+        let found = domain.check(bundle, signed.artifact()?, now);
+        if found.is_ok() || shown.is_err() {
+            shown = found.map(|time| (domain, time));
+        }
+        if shown.is_ok() {
+            break;
+        }
+    }
+    let (domain, signed_at) = shown.map_err(|fault| match fault.check {
+        Check::Lifetime => {
+            let (from, to) = (certificate.not_before, certificate.not_after);
+            let when = match used_at(&fault.detail, &from) {
+                Some(time) => format!(", and was used at {time}"),
+                None => format!("; {}", fault.detail),
+            };
+            Fault::new(Check::Lifetime, &format!("it counts from {from} to {to}{when}"))
+        }
+        _ => fault,
+    })?;
+    let (by, name) = (By::Identity(signatory), domain.name.clone());
+    Ok(Verified { signers, by, signed_at, logged: domain.has_log, domain: Some(name) })
+}
+
+/// When a certificate was used, from what webpki says of it, in the type of times that people can read.
+fn used_at<T: TryFrom<SystemTime>>(detail: &str, _like: &T) -> Option<T> {
+    let seconds = detail.split_once("UnixTime(")?.1.split_once(')')?.0.parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?.try_into().ok()
+}
+
+/// The signers of the rule that somebody is.
+fn signers_of(signatory: &Signatory, rule: &Rule) -> Result<Vec<usize>, Fault> {
     let mut mismatches = Vec::new();
     let mut signers = Vec::new();
     for (number, identity) in rule.identities() {
-        match identity.check(&signatory) {
+        match identity.check(signatory) {
             Ok(()) => signers.push(number),
             Err(mismatch) => mismatches.push(mismatch),
         }
     }
-    if signers.is_empty() {
-        return Err(match mismatches.as_slice() {
-            [] => Fault::new(
-                Check::Key,
-                &format!("it is signed with a certificate of {signatory}, and the rule asks for a key"),
-            ),
-            [only] => Fault::new(Check::Identity, &format!("it is by {signatory}: {}", only.as_str())),
-            _ => Fault::new(Check::Identity, &format!("it is by {signatory}")),
-        });
+    if !signers.is_empty() {
+        return Ok(signers);
     }
-    let domain =
-        root.domain_of(chain).ok_or_else(|| Fault::new(Check::Certificate, "the trust root is empty"))?;
-    let mut policy = VerificationPolicy::any_identity();
-    if !domain.has_log {
-        policy = policy.skip_tlog_unsafe();
-    }
-    if !domain.has_certificate_log {
-        policy = policy.skip_sct();
-    }
-    let result = domain.verifier.verify(signed.artifact()?, bundle, &policy)?;
-    // What the policy above asked for, and nothing less, was shown.
-    let all_shown = result.certificate_verified()
-        && result.sct_verified() == domain.has_certificate_log
-        && result.tlog_verified() == domain.has_log;
-    if !all_shown {
-        return Err(Fault::new(Check::Certificate, "not all of its checks were made"));
-    }
-    let time = time_of(&result, now)?;
-    Ok(Verified {
-        signers,
-        by: By::Identity(signatory),
-        signed_at: time,
-        logged: domain.has_log,
-        domain: Some(domain.name.clone()),
+    Err(match mismatches.as_slice() {
+        [] => Fault::new(
+            Check::Key,
+            &format!("it is by {signatory}, without a key, and the rule asks for a key"),
+        ),
+        [only] => Fault::new(Check::Identity, &format!("it is by {signatory}: {}", only.as_str())),
+        _ => Fault::new(Check::Identity, &format!("it is by {signatory}")),
     })
+}
+
+impl Domain {
+    /// Whether this domain vouches for a bundle with a certificate, and since when: by all that it has.
+    fn check(
+        &self,
+        bundle: &Bundle,
+        artifact: Artifact<'_>,
+        now: SystemTime,
+    ) -> Result<Option<SystemTime>, Fault> {
+        let mut policy = VerificationPolicy::any_identity();
+        if !self.has_log {
+            policy = policy.skip_tlog_unsafe();
+        }
+        if !self.has_certificate_log {
+            policy = policy.skip_sct();
+        }
+        let result = self.verifier.verify(artifact, bundle, &policy)?;
+        let all_shown = result.certificate_verified()
+            && result.sct_verified() == self.has_certificate_log
+            && result.tlog_verified() == self.has_log;
+        if !all_shown {
+            return Err(Fault::new(Check::Certificate, "not all of its checks were made"));
+        }
+        time_of(&result, now)
+    }
 }
 
 fn check_key(

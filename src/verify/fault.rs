@@ -135,6 +135,7 @@ impl From<Error> for Fault {
         let check = match &error {
             Error::IdentityMismatch { .. } | Error::IssuerMismatch { .. } => Check::Identity,
             Error::SignatureInvalid(_) | Error::Crypto(_) => Check::Signature,
+            Error::ArtifactMismatch(why) if why.contains("entry") => Check::Entry,
             Error::ArtifactMismatch(_) => Check::Digest,
             Error::Certificate(certificate) => of_certificate(certificate),
             Error::TransparencyLog(log) => of_log(log),
@@ -147,8 +148,14 @@ impl From<Error> for Fault {
     }
 }
 
-const fn of_certificate(error: &CertificateError) -> Check {
+fn of_certificate(error: &CertificateError) -> Check {
     match error {
+        // What webpki says of a certificate or of one above it.
+        CertificateError::ChainInvalid(why)
+            if why.contains("CertExpired") || why.contains("CertNotValidYet") =>
+        {
+            Check::Lifetime
+        }
         CertificateError::Expired { .. }
         | CertificateError::NotYetValid { .. }
         | CertificateError::NoValidAuthority { .. } => Check::Lifetime,

@@ -136,16 +136,17 @@ impl Root {
         self.newest
     }
 
-    /// The domain that issued a certificate, told by the names of its authorities; the first one if none did. This
-    /// only chooses whose answer is given: the verifier trusts no names.
-    pub(super) fn domain_of(&self, chain: &[DerCertificate]) -> Option<&Domain> {
+    /// The domains that can have issued a certificate, told by the names of their authorities; the first one if none
+    /// can. This only chooses who is asked: the verifier trusts no names.
+    pub(super) fn domains_of(&self, chain: &[DerCertificate]) -> Vec<&Domain> {
         let issuers: Vec<_> = chain
             .iter()
             .filter_map(|der| x509_cert::Certificate::from_der(der.as_bytes()).ok())
             .map(|certificate| certificate.tbs_certificate.issuer)
             .collect();
-        let issued = |domain: &&Domain| issuers.iter().any(|issuer| domain.authorities.contains(issuer));
-        self.domains.iter().find(issued).or_else(|| self.domains.first())
+        let can_have = |domain: &&Domain| issuers.iter().any(|issuer| domain.authorities.contains(issuer));
+        let found: Vec<&Domain> = self.domains.iter().filter(can_have).collect();
+        if found.is_empty() { self.domains.iter().take(1).collect() } else { found }
     }
 
     /// The domain that has a log with this key id.

@@ -158,8 +158,9 @@ fn oid(text: &str) -> Vec<u8> {
 impl World {
     pub(super) fn new() -> Self {
         let root = CertifiedIssuer::self_signed(authority("root"), key()).expect("a root");
-        let intermediate =
-            CertifiedIssuer::signed_by(authority("intermediate"), key(), &root).expect("an issuer");
+        let mut between = authority("intermediate");
+        between.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        let intermediate = CertifiedIssuer::signed_by(between, key(), &root).expect("an issuer");
         let clock_issuer = CertifiedIssuer::self_signed(authority("clock root"), key()).expect("a root");
         let mut clock_params = params("clock", (0, 10_000_000));
         clock_params.extended_key_usages = vec![ExtendedKeyUsagePurpose::TimeStamping];

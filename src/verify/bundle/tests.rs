@@ -97,6 +97,23 @@ fn older_versions_need_a_proof_too() {
     assert_eq!(older("0.3").fails(), Check::Format);
 }
 
+/// Which root counts is the operator's to say, even where it is the same one.
+#[test]
+fn a_bundle_brings_no_root_of_its_own() {
+    for (place, is_root) in [(0, false), (1, true)] {
+        let case = older("0.1");
+        let authorities =
+            case.world.root_json()["certificateAuthorities"][0]["certChain"]["certificates"].clone();
+        let certificates = "/verificationMaterial/x509CertificateChain/certificates";
+        let case = case.change(certificates, |leaf| json!([leaf[0], authorities[place]]));
+        if is_root {
+            assert_eq!(case.fails(), Check::Format);
+        } else {
+            accepted(case.judge());
+        }
+    }
+}
+
 /// The version in the media type decides which checks there are, so that it must not be lowered.
 #[test]
 fn a_bundle_cannot_be_called_an_older_one() {
