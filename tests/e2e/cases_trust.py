@@ -9,7 +9,7 @@ from signing import Signer
 from syncer import Syncer
 
 PAIRS = ((Zot, DockerRegistry), (DockerRegistry, Zot))
-CASES = 7 * len(PAIRS)
+CASES = 8 * len(PAIRS)
 PREFIX = "mirror/"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILDER = "https://builder.example/1"
@@ -37,6 +37,7 @@ class Pair:
         book.case("an image without a signature is denied, and nothing of it is sent", self.unsigned)
         for form in ("tag", "bundle"):
             book.case(f"cosign's signature as {form} opens the gate", self.signed, form)
+        book.case("cosign 2's signature opens the gate", self.signed_as_before)
         book.case("another key's signatures are none, in both forms", self.strangers)
         book.case("a rule that is tightened counts for what is there; a signature that comes later mends it", self.later)
         book.case("cosign's attestations, in both forms", self.attested)
@@ -92,6 +93,14 @@ class Pair:
         digest = reference.rpartition("@")[2]
         check_equal(self.target.client.digest(self.at_target(repository), "1"), digest, "the tag at the target")
         return place
+
+    def signed_as_before(self):
+        repository, reference = self.push("signed-before")
+        self.signer.sign_as_before(reference)
+        item = self.item(repository, "--policy-file", self.policy())
+        check_equal((item["outcome"], item["verification"]["result"]), ("copied", "verified"), "what became of it")
+        tag = "sha256-" + reference.rpartition(":")[2] + ".sig"
+        check_equal(item["verification"]["signers"][0]["place"], f"tag {tag}", "where the signature is")
 
     def strangers(self):
         repository, reference = self.push("strangers")

@@ -46,6 +46,13 @@ class Signer:
             "--key", "cosign.key", "--type", "slsaprovenance1", "--predicate", path, reference,
         )  # fmt: skip
 
+    def sign_as_before(self, reference):
+        """Signs one image with cosign 2, which knows the .sig tag alone."""
+        self._workplace.run(
+            ["cosign2", "sign", "--tlog-upload=false", "--yes", "--key", "cosign.key", reference],
+            timeout=120, directory=self._folder,
+        )  # fmt: skip
+
     @property
     def public_key(self):
         """The public key in PEM."""
