@@ -13,6 +13,7 @@
 //!   so that both say all that is wrong at once, with line and column.
 //! - What is known: [`mod@inspect`] asks the registries, [`trust`] finds what belongs to an image without being part
 //!   of it, `walk` goes from a manifest to everything below it.
+//! - What is signed by whom: [`verify`] judges the bytes that a registry has. It asks nobody.
 //! - What is to be done: [`plan::plan`], a pure function. It cannot fail.
 //! - What is done: [`mod@copy`] executes the plan and decides nothing. The tag is the last thing that it pushes.
 //! - Where content is: [`store`] has the two traits, [`Source`](store::Source) and [`Target`](store::Target).
@@ -22,11 +23,13 @@
 //! - Where it is said on GitHub: [`github`] knows the runner, its events and the API, and takes rendered text.
 //! - What is found out of a registry when somebody asks: [`registry::examination`], shown by [`doctor`].
 //! - Which digest a tag stands for today, for a list that is to name it: [`pin`].
+//! - What the policy says of a source: [`explain`].
 //! - What was typed: [`cli`]. [`command`] wires everything together, a file for each subcommand.
 //!
-//! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
-//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `console`, `command`.
-//! `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who must not know each other.
+//! Nothing uses a part that comes later in this order: `oci`, `verify`, `config`, `policy`, `plan`, `store`, `event`,
+//! `fault`, `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `explain`,
+//! `console`, `command`. `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who
+//! must not know each other.
 
 pub mod cli;
 pub mod command;
@@ -36,6 +39,7 @@ pub mod copy;
 pub mod doctor;
 mod duration;
 pub mod event;
+pub mod explain;
 mod fault;
 pub mod github;
 pub mod inspect;
@@ -52,4 +56,5 @@ pub mod serve;
 pub mod shard;
 pub mod store;
 pub mod trust;
+pub mod verify;
 mod walk;

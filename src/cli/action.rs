@@ -14,7 +14,7 @@ use crate::secret::Secret;
 pub(super) const PREFIX: &str = "INPUT_";
 
 /// The inputs, as `action.yml` has them; other options of `action` have their variables only.
-pub(super) const INPUTS: [&str; 27] = [
+pub(super) const INPUTS: [&str; 28] = [
     "images-file",
     "mode",
     "dry-run",
@@ -25,6 +25,7 @@ pub(super) const INPUTS: [&str; 27] = [
     "policy-file",
     "on-tag-conflict",
     "signatures",
+    "trust-root",
     "create-repositories",
     "concurrency",
     "timeout",

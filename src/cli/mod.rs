@@ -5,6 +5,7 @@
 
 mod action;
 mod pin;
+mod policy;
 mod report;
 mod shard;
 mod value;
@@ -21,6 +22,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS};
 pub use pin::PinOptions;
+pub use policy::{ExplainOptions, PolicyCommand};
 pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};
 pub use shard::{ShardCount, ShardOptions, WhichShard};
 pub use value::Endpoint;
@@ -83,6 +85,9 @@ pub enum Command {
     /// Write the digests of today's tags into the list
     #[command(after_help = pin::AFTER_HELP)]
     Pin(Box<PinOptions>),
+    /// Work with the operator's policy
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Work with reports that are written already
     #[command(subcommand)]
     Report(ReportCommand),
@@ -143,6 +148,10 @@ pub struct RunOptions {
     /// What to do about signatures, SBOMs and attestations
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub signatures: SignaturesMode,
+    /// Check keyless signatures by this trust root, as `cosign trusted-root create` or `gh attestation trusted-root`
+    /// writes it, and not by the one that is built in
+    #[arg(long, value_name = "FILE")]
+    pub trust_root: Option<PathBuf>,
     /// What a tag that has other content at the target means; nothing is overwritten either way
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub on_tag_conflict: OnTagConflict,
@@ -329,7 +338,7 @@ pub enum Format {
     Markdown,
 }
 
-/// `--format` of `doctor` and `pin`.
+/// `--format` of `doctor`, `pin` and `policy explain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum PlainFormat {
     /// For a terminal.
@@ -355,6 +364,8 @@ pub enum SchemaName {
     Doctor,
     /// What `pin --format json` writes.
     Pin,
+    /// What `policy explain --format json` writes.
+    Explanation,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.

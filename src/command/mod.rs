@@ -10,6 +10,7 @@ mod merge;
 mod options;
 mod pin;
 mod planned;
+mod policy;
 mod registries;
 mod reviewing;
 pub mod schema;
@@ -21,8 +22,8 @@ pub mod sync;
 use std::path::Path;
 
 use crate::cli::{
-    Cli, Command, DoctorOptions, LogOptions, MergeOptions, OutputOptions, PinOptions, ReportCommand,
-    ReportOptions, RunOptions, ServeOptions,
+    Cli, Command, DoctorOptions, ExplainOptions, LogOptions, MergeOptions, OutputOptions, PinOptions,
+    PolicyCommand, ReportCommand, ReportOptions, RunOptions, ServeOptions,
 };
 use crate::console::{print, print_error, show_progress};
 use crate::event::Events;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
         Command::Doctor(options) => Box::pin(examine(&options, &surroundings)).await,
         Command::Pin(options) => Box::pin(pin_lists(&options, &surroundings)).await,
         Command::Serve(options) => serve(options, &surroundings).await,
+        Command::Policy(PolicyCommand::Explain(options)) => explain(&options, &surroundings),
         Command::Report(ReportCommand::Merge(options)) => merge_reports(&options, &surroundings),
         Command::Schema(options) => printed(schema::text(options.name)),
         Command::Completions(options) => {
@@ -203,6 +205,21 @@ async fn pin_lists(options: &PinOptions, surroundings: &Surroundings) -> u8 {
     let code = printed(&pin::rendered(&pins.found, options.format, surroundings.output_look()));
     print_error(&error);
     code.max(crate::pin::exit_code(&pins.found))
+}
+
+/// `policy explain`.
+fn explain(options: &ExplainOptions, surroundings: &Surroundings) -> u8 {
+    surroundings.start_log(options.log.debug);
+    match policy::explain(options) {
+        Ok(explained) => {
+            let code = printed(&policy::rendered(&explained, options.format, surroundings.output_look()));
+            code.max(explained.exit_code)
+        }
+        Err(error) => {
+            print_error(&error.text(surroundings.error_look()));
+            USAGE
+        }
+    }
 }
 
 async fn serve(options: ServeOptions, surroundings: &Surroundings) -> u8 {

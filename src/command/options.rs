@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +20,7 @@ use crate::oci::Registry;
 use crate::policy::{self, Policy};
 use crate::registry::{Credential, Credentials, Settings};
 use crate::report::{Format, Look, Mode, OnTagConflict, diagnostics};
+use crate::verify::{LARGEST_ROOT, Root};
 
 /// The most bytes that GitHub takes as a step's summary; a larger one is dropped whole.
 pub(super) const SUMMARY_LIMIT: usize = 1_000_000;
@@ -124,6 +125,7 @@ pub(super) fn assemble(
             deadline: Instant::now().checked_add(options.timeout),
             ..settings(&options.connections)?
         },
+        trust_root: Arc::new(trust_root(options.trust_root.as_deref())?),
         config,
         part: None,
         remarks: Vec::new(),
@@ -177,6 +179,23 @@ pub(super) fn settings(options: &ConnectionOptions) -> Result<Settings, UsageErr
         identity,
         ..Settings::default()
     })
+}
+
+/// Whom keyless signatures are checked by: what is built in, or a file.
+fn trust_root(path: Option<&Path>) -> Result<Root, UsageError> {
+    let Some(path) = path else { return Root::embedded().map_err(|error| option(error.to_string())) };
+    let name = path.display().to_string();
+    let read = || {
+        let file = std::fs::File::open(path)?;
+        let written = file.metadata().and_then(|it| it.modified()).ok();
+        let mut text = String::new();
+        file.take(LARGEST_ROOT as u64 + 1).read_to_string(&mut text)?;
+        Ok::<_, io::Error>((text, written))
+    };
+    let (text, written) =
+        read().map_err(|error| option(format!("--trust-root: failed to read {name}: {error}")))?;
+    let root = Root::from_json(&name, &text, written);
+    root.map_err(|error| option(format!("--trust-root: {name} is not usable: {error}")))
 }
 
 /// The credential that was given for the target's registry itself.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures::FutureExt as _;
 
@@ -12,14 +12,16 @@ use super::reviewing::Reviewing;
 use crate::config::{Config, TargetPrefix};
 use crate::copy::copy;
 use crate::event::Events;
-use crate::inspect::{Depth, Inspection, inspect};
+use crate::inspect::{Depth, Inspection, Wanted, inspect, written};
 use crate::layout::Layout;
 use crate::oci::{Digest, Registry};
 use crate::plan::{Plan, plan};
 use crate::policy::Policy;
 use crate::registry::{Credential, Credentials, Registries, Settings, SetupError};
-use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run};
+use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run, TrustRoot};
 use crate::store::{self, Remembered, Settled, Source, Sources, Target};
+use crate::trust::Verifier;
+use crate::verify::{Origin, Root};
 
 /// Manifests are kept between inspection and copy up to so many bytes for each registry.
 const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
@@ -45,6 +47,8 @@ pub struct Job {
     pub mode: Mode,
     /// What a conflict means for the exit code.
     pub on_tag_conflict: OnTagConflict,
+    /// Whom keyless signatures are checked by.
+    pub trust_root: Arc<Root>,
     /// How registries are reached.
     pub settings: Settings,
     /// Who we are at registries.
@@ -82,8 +86,11 @@ impl Job {
             Sink::ToRead(target) => (Arc::clone(target), Depth::Full),
             Sink::ToWrite(target) => (Arc::<dyn Target>::clone(target), Depth::Needed),
         };
+        let now = SystemTime::now();
+        let verifier = Verifier::new(Arc::clone(&self.trust_root), now);
+        let wanted = Wanted { config: &self.config, policy: &self.policy, verifier: &verifier };
         let Inspection { inventory, unseen } =
-            inspect(&self.config, &self.policy, &sources, &readable, depth, events, stopped.clone()).await;
+            inspect(wanted, &sources, &readable, depth, events, stopped.clone()).await;
         let mut plan = plan(&self.config, &self.policy, inventory);
         if let (Some(planned), Some(settled)) = (&self.planned, &settled) {
             planned.hold(&mut plan, &unseen, settled);
@@ -124,6 +131,7 @@ impl Job {
             bytes_sent_twice: traffic.sent_twice.load(Ordering::Relaxed),
             on_tag_conflict: self.on_tag_conflict,
             pulls,
+            trust_root: self.policy.needs_trust_root().then(|| told(&self.trust_root, now)),
             part: self.part,
             lists: Some(self.lists),
             review,
@@ -179,6 +187,21 @@ fn settle(planned: &Planned, sources: &mut Sources) -> SettledSources {
         sources.insert(registry.clone(), Arc::<Settled>::clone(source));
     }
     settled
+}
+
+/// What there is to say of a trust root: where it is from, and how old it is.
+fn told(root: &Root, now: SystemTime) -> TrustRoot {
+    let days = |at: SystemTime| now.duration_since(at).ok().map(|age| age.as_secs() / 86_400);
+    TrustRoot {
+        origin: match root.origin() {
+            Origin::Embedded => "embedded".to_owned(),
+            Origin::File(name) => name.clone(),
+        },
+        digest: root.digest().to_string(),
+        published: root.as_of().and_then(written),
+        newest: root.newest().and_then(written),
+        days: root.as_of().and_then(days),
+    }
 }
 
 /// What a source still allows, if it counts and has said so.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Companion, Comparison, Graph};
+use super::{Checked, Companion, Comparison, Graph};
 use crate::config::{Location, Target};
 use crate::oci::{Digest, MediaType, Platform, RawManifest, Reference};
 
@@ -47,6 +47,8 @@ pub struct Item {
     pub companions: Option<Vec<Companion>>,
     /// How it stands to what was reviewed, where that is known.
     pub reviewed: Option<Comparison>,
+    /// What came of checking it by the policy's rule. `None` if there is no rule, or nobody looked.
+    pub verification: Option<Checked>,
     /// What else there is to say.
     pub remarks: Vec<Remark>,
 }
@@ -203,11 +205,13 @@ pub enum RemarkKind {
     SourceMoved,
     /// It is not as it was when people agreed to it.
     NotAsReviewed,
+    /// An image without a signature, where the policy only warns of that.
+    Unsigned,
 }
 
 impl RemarkKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SourceGone,
         Self::TargetNotReadable,
         Self::PlatformsLeftOut,
@@ -217,6 +221,7 @@ impl RemarkKind {
         Self::CompanionGone,
         Self::SourceMoved,
         Self::NotAsReviewed,
+        Self::Unsigned,
     ];
 
     /// The kind in reports, in kebab case.
@@ -232,6 +237,7 @@ impl RemarkKind {
             Self::CompanionGone => "companion-gone",
             Self::SourceMoved => "source-moved",
             Self::NotAsReviewed => "not-as-reviewed",
+            Self::Unsigned => "unsigned",
         }
     }
 }

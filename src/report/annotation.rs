@@ -81,6 +81,7 @@ impl Report {
                     | RemarkKind::ForeignLayer
                     | RemarkKind::SourceMoved
                     | RemarkKind::NotAsReviewed
+                    | RemarkKind::Unsigned
             )
         });
         all.extend(remarks.map(|remark| annotation(Weight::Warning, name.clone(), remark.message.clone())));

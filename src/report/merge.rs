@@ -81,6 +81,7 @@ fn check(shards: &Shards) -> Result<(), MergeError> {
             ("mode", one.run.mode != other.run.mode),
             ("policy", one.plan.policy != other.plan.policy),
             ("plan (`--plan`)", one.run.by_plan != other.run.by_plan),
+            ("trust root", root_of(one) != root_of(other)),
             ("`--signatures`", one.plan.signatures != other.plan.signatures),
             ("`--on-tag-conflict`", one.run.on_tag_conflict != other.run.on_tag_conflict),
         ];
@@ -89,6 +90,11 @@ fn check(shards: &Shards) -> Result<(), MergeError> {
         }
     }
     Ok(())
+}
+
+/// What tells one trust root from another.
+fn root_of(report: &Report) -> Option<&str> {
+    report.run.trust_root.as_ref().map(|root| root.digest.as_str())
 }
 
 /// Fails if the items are not all the images of the list, or some of them, each once.

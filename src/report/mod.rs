@@ -27,6 +27,7 @@ pub mod text;
 mod totals;
 pub mod units;
 mod verdict;
+mod verification;
 
 #[cfg(test)]
 mod sample;
@@ -42,7 +43,7 @@ pub use markdown::{faults, nothing};
 pub use merge::{MergeError, merge};
 pub use part::{Part, Unreported};
 pub use review::{ReviewError, reviewed};
-pub use run::{Interruption, Link, Mode, OnTagConflict, Pulls, Review, Run};
+pub use run::{Interruption, Link, Mode, OnTagConflict, Pulls, Review, Run, TrustRoot};
 pub use status::{Status, Tone};
 pub use terminal::{Ink, Look, finished};
 pub use totals::Totals;

@@ -26,6 +26,8 @@ pub struct Run {
     pub on_tag_conflict: OnTagConflict,
     /// What registries that count what is read of them still allow, as far as they have said so.
     pub pulls: Vec<Pulls>,
+    /// Whom keyless signatures are checked by, if a rule of the policy needs to know.
+    pub trust_root: Option<TrustRoot>,
     /// The part of the lists that the run did, where several runs share them.
     pub part: Option<Part>,
     /// The digest of what the lists ask for, all parts of them together; `None` in a report that lacks it.
@@ -71,6 +73,21 @@ pub struct Pulls {
     pub limit: Option<u64>,
     /// The window, if the registry says so.
     pub window: Option<Duration>,
+}
+
+/// Whom keyless signatures are checked by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustRoot {
+    /// Where it is from: `embedded`, or the file.
+    pub origin: String,
+    /// The SHA-256 digest of its document.
+    pub digest: String,
+    /// When it was published, or its file written, as far as that is known: a date as RFC 3339 has it.
+    pub published: Option<String>,
+    /// Since when its newest key counts.
+    pub newest: Option<String>,
+    /// How many days ago it was published or written.
+    pub days: Option<u64>,
 }
 
 /// Something that can be looked at elsewhere.

@@ -65,6 +65,7 @@ fn item_from(registry: &str, repository: &str, target: &str, tag: &str) -> Item 
         derived: None,
         companions: Some(vec![]),
         reviewed: None,
+        verification: None,
         remarks: vec![],
     }
 }
@@ -121,6 +122,7 @@ fn run(mode: Mode) -> Run {
         bytes_sent_twice: 0,
         on_tag_conflict: OnTagConflict::Fail,
         pulls: Vec::new(),
+        trust_root: None,
         part: None,
         lists: Some(digest("the lists")),
         review: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::units::{bytes, count, duration, number};
-use super::{Mode, OnTagConflict, Part, Pulls, Report, Status, Totals, Unreported, Verdict};
+use super::{Mode, OnTagConflict, Part, Pulls, Report, Status, Totals, Unreported, Verdict, verification};
 use crate::oci::Registry;
 
 /// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.
@@ -74,6 +74,10 @@ pub(super) fn volume(report: &Report, totals: &Totals) -> Vec<String> {
             parts.push(format!("{} mounted", bytes(transfer.bytes_mounted)));
             parts.push(format!("{} skipped (already there)", bytes(transfer.bytes_present)));
         }
+    }
+    let verified = report.entries().filter(|entry| verification::brief(entry.item).is_some()).count();
+    if verified > 0 {
+        parts.push(format!("{} verified", number(verified as u64)));
     }
     if totals.proof.expected > 0 {
         let proof = totals.proof;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::stand_in::{Entry, GitHub};
 use crate::support::content::put_image;
 use crate::support::fault::Fault;
+use crate::support::signing::Key;
 use crate::workflow::{LIST, Workflow, has, merge_group};
 
 fn put(workflow: &Workflow, name: &str) {
@@ -327,6 +328,31 @@ fn the_policy_comes_from_the_base() {
     );
 }
 
+/// A key that stands in the policy itself counts; a file beside it would be the workspace's.
+#[test]
+fn a_policys_keys_are_its_own_and_not_the_workspaces() {
+    let workflow = Workflow::new()
+        .input("allow-private-networks", Some("true"))
+        .input("policy-file", Some("policy.yaml"));
+    let image = put_image(&workflow.source.memory, "team/app", Some("1"), &[b"one"]);
+    let key = Key::new();
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
+    workflow.check_out("cosign.pub", &key.pem());
+    let base = |key: &str| {
+        let policy = format!("signatures: [{{sources: [\"**\"], anyOf: [{{key: {key}}}]}}]\n");
+        workflow.github.commit(&[("policy.yaml", Entry::File(policy.as_bytes()))])
+    };
+    let step = workflow.pull_request("pull_request", &base("cosign.pub"), &head, false);
+    step.expect(2, "failed");
+    assert!(step.annotations()[0].contains("write the key itself"), "{:?}", step.annotations());
+    let base = base(&key.yaml());
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(3, "conflict");
+    assert!(step.text.contains("no signature of it was found"), "{}", step.text);
+    key.sign_image(&workflow.source.memory, "team/app", &image);
+    workflow.pull_request("pull_request", &base, &head, false).expect(0, "planned");
+}
+
 /// What the workspace holds may be the change's own: nothing of it is read.
 #[test]
 fn nothing_of_the_workspace_is_read_for_a_review() {
@@ -347,6 +373,7 @@ fn nothing_of_the_workspace_is_read_for_a_review() {
     for (name, value) in [
         ("DOCKER_CONFIG", workflow.workspace().join("docker").display().to_string()),
         ("SYNCER_CA_FILE", "ca.pem".to_owned()),
+        ("SYNCER_TRUST_ROOT", "there.json".to_owned()),
         ("SSL_CERT_FILE", workflow.workspace().join("ca.pem").display().to_string()),
         ("SSL_CERT_DIR", workflow.workspace().display().to_string()),
         ("SYNCER_TARGET_REPO_AUTH_KEY", "key.json".to_owned()),

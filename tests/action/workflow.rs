@@ -73,6 +73,7 @@ impl Workflow {
             "policy-file",
             "on-tag-conflict",
             "plan",
+            "trust-root",
             "shard",
             "shard-plan",
             "shards",

@@ -20,6 +20,7 @@ import cases_mirror
 import cases_renovate
 import cases_shard
 import cases_soak
+import cases_trust
 import cases_wild
 from harness import Book, Workplace, give_up_after
 
@@ -34,6 +35,7 @@ GROUPS = {
     "debian": cases_debian,
     "renovate": cases_renovate,
     "shard": cases_shard,
+    "trust": cases_trust,
     "action": cases_action,
 }
 FULL_GROUPS = {

@@ -372,7 +372,7 @@ impl Reader<'_> {
 
     /// Fails if an input or a variable names a file of the workspace.
     fn refuse_the_workspace(&self) -> Result<(), Refusal> {
-        let RunOptions { credentials, connections, .. } = &self.options.run;
+        let RunOptions { credentials, connections, trust_root, .. } = &self.options.run;
         let ConnectionOptions { ca_file, client_cert, client_key, .. } = connections;
         let key = credentials.target_repo_auth_key.as_ref().map(|key| key.expose().trim_start());
         let key = key.filter(|key| !key.starts_with('{')).map(PathBuf::from);
@@ -381,6 +381,7 @@ impl Reader<'_> {
             ("client-cert", client_cert),
             ("client-key", client_key),
             ("target-repo-auth-key", &key),
+            ("trust-root", trust_root),
             ("DOCKER_CONFIG", &self.surroundings.docker_config),
         ];
         for (what, path) in named {

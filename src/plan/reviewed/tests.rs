@@ -30,6 +30,7 @@ fn item(name: &str, content: &str, decision: Decision) -> Item {
         derived: None,
         companions: None,
         reviewed: None,
+        verification: None,
         remarks: vec![],
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
+use super::verification::{TrustRootDocument, VerificationDocument};
 
 /// What became of a list of images, as image-syncer reports it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +45,8 @@ pub struct Document {
     pub review: Option<ReviewDocument>,
     /// The digest of the plan that was carried out (`sync --plan`); `null` if none had been made before.
     pub applied_plan: Option<String>,
+    /// Whom keyless signatures were checked by; `null` if no rule of the policy needs to know.
+    pub trust_root: Option<TrustRootDocument>,
     /// Which part of the lists this is, if several runs share them (`--shard`).
     pub shard: Option<ShardDocument>,
     /// The shards of which there is no report, in one that `report merge` made of several; `null` if there are none.
@@ -291,6 +294,8 @@ pub struct ItemDocument {
     pub signed: Cow<'static, str>,
     /// What belongs to the image; `null` if nobody looked, empty if there is nothing.
     pub companions: Option<Vec<CompanionDocument>>,
+    /// What came of checking it by the policy's rule for its source; `null` if there is none, or nobody looked.
+    pub verification: Option<VerificationDocument>,
     /// The companions that were read back at the target; `null` if none were copied, or if copying them failed
     /// before.
     pub companions_proof: Option<ProofDocument>,
@@ -415,7 +420,7 @@ pub struct RemarkDocument {
     /// What it is about.
     #[schemars(extend("enum" = ["source-gone", "target-not-readable", "platforms-left-out", "foreign-layer",
         "companions-skipped", "companion-conflict", "companion-gone", "source-moved",
-        "not-as-reviewed"]))]
+        "not-as-reviewed", "unsigned"]))]
     pub code: Cow<'static, str>,
     /// The word.
     pub message: String,

@@ -7,6 +7,7 @@
 pub mod document;
 mod read;
 mod schema;
+pub mod verification;
 
 use document::{
     CauseDocument, CompanionDocument, ComparisonDocument, DecisionCounts, DifferenceDocument, Document,
@@ -14,6 +15,7 @@ use document::{
     RemovedDocument, ReviewDocument, ReviewedDocument, ShardDocument, TotalsDocument, TransferDocument,
     UnreportedDocument, WarningDocument,
 };
+use verification::{TrustRootDocument, VerificationDocument};
 
 pub use read::{ReadError, read};
 pub use schema::{PLAN_SCHEMA, REPORT_SCHEMA, plan_schema, report_schema};
@@ -53,6 +55,7 @@ impl Report {
             list_digest: self.run.lists.as_ref().map(ToString::to_string),
             review: self.run.review.as_ref().map(ReviewDocument::from),
             applied_plan: self.run.by_plan.as_ref().map(ToString::to_string),
+            trust_root: self.run.trust_root.as_ref().map(TrustRootDocument::from),
             shard: self.run.part.as_ref().map(ShardDocument::from),
             unreported: self.run.unreported.as_ref().map(UnreportedDocument::from),
             duration_ms: millis(self.run.duration),
@@ -223,6 +226,7 @@ impl From<Entry<'_>> for ItemDocument {
                 .companions
                 .as_ref()
                 .map(|companions| companions.iter().map(CompanionDocument::from).collect()),
+            verification: item.verification.as_ref().map(VerificationDocument::from),
             companions_proof: entry.result.and_then(|result| result.proof.as_ref()).map(ProofDocument::from),
             remarks: entry.remarks().map(RemarkDocument::from).collect(),
             review: item.reviewed.as_ref().map(ComparisonDocument::from),

@@ -14,11 +14,13 @@ use super::document::{
     ProofDocument, PullsDocument, RemarkDocument, ReviewDocument, ShardDocument, TransferDocument,
     UnreportedDocument,
 };
+use super::verification::VerificationDocument;
 use crate::config::{Diagnostic, Location, Signatures, Target, TargetPrefix};
 use crate::oci::{Digest, MediaType, Platform};
 use crate::plan::{
-    Aspect, Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Comparison, Decision, Difference,
-    Graph, Item, Node, Outcome, Plan, Proof, Remark, RemarkKind, Result as Ended, Side, Standing, Transfer,
+    Aspect, Cause, CauseKind, Checked, Companion, CompanionKind, CompanionPlace, Comparison, Decision,
+    Difference, Graph, Item, Made, Node, Outcome, Plan, Proof, Remark, RemarkKind, Result as Ended, Side,
+    Signer, Signing, Standing, Transfer,
 };
 use crate::report::{Interruption, Link, Mode, OnTagConflict, Part, Pulls, Report, Review, Run, Unreported};
 use crate::shard::Shard;
@@ -87,6 +89,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
                 &[("fail", OnTagConflict::Fail), ("warn", OnTagConflict::Warn)],
             )?,
             pulls: document.pulls.iter().map(pulls).collect::<Result<_, _>>()?,
+            trust_root: document.trust_root.map(Into::into),
             part: document.shard.as_ref().map(part).transpose()?,
             lists: optional("list_digest", document.list_digest.as_deref())?,
             review: document.review.map(review).transpose()?,
@@ -205,8 +208,24 @@ fn item(document: ItemDocument, prefix: &TargetPrefix) -> Result<Item, ReadError
         derived: None,
         companions: companions.transpose()?,
         reviewed: document.review.map(comparison).transpose()?,
+        verification: document.verification.map(checked).transpose()?,
         remarks: document.remarks.into_iter().map(remark).collect::<Result<_, _>>()?,
         location: location(document.location),
+    })
+}
+
+fn checked(document: VerificationDocument) -> Result<Checked, ReadError> {
+    Ok(Checked {
+        rule: document.rule,
+        subject: parsed("subject", &document.subject)?,
+        signing: match &*document.result {
+            "not-asked" => Signing::NotAsked,
+            "verified" => Signing::Verified(document.signers.into_iter().map(Signer::from).collect()),
+            "unsigned" => Signing::Unsigned(document.reasons),
+            "refused" => Signing::Refused(document.reasons),
+            other => return Err(strange("result", other)),
+        },
+        made: document.made.map(Made::from),
     })
 }
 

@@ -11,12 +11,12 @@ use std::fmt::Write as _;
 use escape::{code, html, prose};
 use page::{Page, Part};
 
-use super::companions;
 use super::explanation::source_name;
 use super::summary::{effort, headline, moral, not_as_reviewed, standing, subject, volume};
 use super::text::{one_line, shorten_end};
 use super::units::{bytes, count, duration, number};
 use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
+use super::{companions, verification};
 use crate::config::Fault;
 use crate::oci::Digest;
 use crate::plan::{CompanionPlace, Item};
@@ -241,9 +241,9 @@ pub fn nothing(
 /// An entry as a row of a table.
 fn table_row(entry: Entry<'_>, prefix: &str) -> String {
     let item = entry.item;
-    let companions = match &item.companions {
-        None => "–".to_owned(),
-        Some(_) => prose(&companions::summary(item).full()),
+    let companions = match (&item.companions, &item.verification) {
+        (None, None) => "–".to_owned(),
+        _ => prose(&companions::summary(item).full()),
     };
     let digest = match (entry.status(), &item.target_digest, &item.digest) {
         (Status::Conflict, Some(has), Some(wants)) if has != wants => {
@@ -352,10 +352,13 @@ fn full_digest(entry: Entry<'_>, timed: bool) -> String {
     if let Some(media_type) = &item.media_type {
         let _ = write!(text, " · {}", prose(media_type.as_str()));
     }
+    if let Some(result) = entry.result.filter(|_| timed) {
+        let _ = write!(text, " · {}", duration(result.duration));
+    }
+    for phrase in verification::phrases(item) {
+        let _ = write!(text, "<br>{}", prose(&phrase));
+    }
     if let Some(result) = entry.result {
-        if timed {
-            let _ = write!(text, " · {}", duration(result.duration));
-        }
         if let Some(proof) = result.proof {
             let _ = write!(text, " · {} of {} companions read back", proof.verified, proof.expected);
         }
