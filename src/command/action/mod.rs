@@ -15,8 +15,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-
 use super::{USAGE, surroundings};
 use crate::cli::{ActionMode, ActionOptions, SECRETS};
 use crate::command::{Surroundings, UsageError};
@@ -31,7 +29,7 @@ use intake::{Intake, Refusal, Work};
 use publish::Publisher;
 use review::Review;
 
-/// How long results may take to be told once the run was interrupted: the runner waits 7.5 seconds.
+/// How long GitHub may take to be told results once the run has to end: the runner waits 7.5 seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The largest file that is taken for a key.
@@ -87,15 +85,15 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
     situation.hide_key_file(options);
     let debug = options.run.log.debug || situation.runner.is_debug;
     surroundings.start_log_to(debug, log::writer);
-    let publisher = Publisher { options, situation: &situation };
+    // The first process of a container has to listen, or signals are nothing to it.
+    let stop = surroundings::stop_for_all(options.run.timeout);
+    let publisher = Publisher { options, situation: &situation, stop: stop.clone() };
     if let Some(folder) = &options.merge_reports {
         return match merge::reports(folder, &situation) {
             Ok(report) => publisher.report(&situation.complete(report, None, Vec::new())).await,
             Err(refusal) => publisher.refused(&refusal).await,
         };
     }
-    // The first process of a container has to listen, or signals are nothing to it.
-    let stop = surroundings::stop(Some(options.run.timeout)).shared();
     let intake = tokio::select! {
         intake = intake::read(options, surroundings, &situation) => intake,
         how = stop.clone() => return publisher.interrupted(how).await,

@@ -3,6 +3,9 @@
 //! What cannot be written is a warning: the others still have it, and the exit code says how the run was.
 
 use std::path::Path;
+use std::time::Duration;
+
+use futures::FutureExt as _;
 
 use super::intake::{Nothing, Refusal, in_repository};
 use super::outputs::{self, no_images};
@@ -10,6 +13,7 @@ use super::{LAST_WORDS, Situation, log};
 use crate::cli::{ActionOptions, CommentWhen};
 use crate::command::options::{SUMMARY_LIMIT, replace};
 use crate::command::shard::matrix;
+use crate::command::surroundings::Stop;
 use crate::command::{FAILED, Surroundings, USAGE, UsageError};
 use crate::config::Fault;
 use crate::github::api::{ApiError, CheckRun, Conclusion};
@@ -26,6 +30,9 @@ const IMAGES_LIMIT: usize = 400_000;
 /// The most that a check run's summary may have.
 const CHECK_LIMIT: usize = 65_000;
 
+/// A check run of hundreds of annotations may take so long.
+const CHECK_RUN: Duration = Duration::from_secs(120);
+
 /// Writes the outputs and the summary of a run that did not begin: not even the event is known.
 pub(super) fn failed(message: &str, surroundings: &Surroundings) {
     let fault = Fault { location: None, message: message.to_owned() };
@@ -34,19 +41,18 @@ pub(super) fn failed(message: &str, surroundings: &Surroundings) {
         // The log has said it already.
         let _ = append_summary(Path::new(path), &text);
     }
-    let mut outputs = Outputs::default();
-    let set = [("result", "failed".to_owned())]
-        .into_iter()
-        .chain(no_images())
-        .try_for_each(|(name, value)| outputs.set(name, value));
-    if let (Ok(()), Some(path)) = (set, surroundings.variables.get("GITHUB_OUTPUT")) {
-        append(&outputs, Path::new(path));
+    if let Some(path) = surroundings.variables.get("GITHUB_OUTPUT") {
+        set_outputs([("result", "failed".to_owned())].into_iter().chain(no_images()), Path::new(path));
     }
 }
 
-fn append(outputs: &Outputs, path: &Path) {
-    let written = Delimiter::random().and_then(|delimiter| outputs.append_to(path, &delimiter));
-    if let Err(error) = written {
+/// Sets outputs. The runner takes what was set before as well.
+fn set_outputs(outputs: impl IntoIterator<Item = (&'static str, String)>, path: &Path) {
+    let mut all = Outputs::default();
+    let set = outputs.into_iter().try_for_each(|(name, value)| all.set(name, value));
+    let set = set.map_err(|error| error.to_string());
+    let append = || Delimiter::random().and_then(|delimiter| all.append_to(path, &delimiter));
+    if let Err(error) = set.and_then(|()| append().map_err(|error| error.to_string())) {
         log::warn(&format!("the outputs are not written: {error}"));
     }
 }
@@ -83,6 +89,8 @@ enum Worth {
 pub(super) struct Publisher<'a> {
     pub(super) options: &'a ActionOptions,
     pub(super) situation: &'a Situation,
+    /// Why the run has to end, also where all that is left is to tell what became of it.
+    pub(super) stop: Stop,
 }
 
 impl Publisher<'_> {
@@ -263,11 +271,21 @@ impl Publisher<'_> {
                 log::warn(&format!("the summary is not written: {error}"));
             }
         }
+        // Before GitHub is asked for anything, since it may never answer.
+        if let Some(path) = &runner.output {
+            let set = [("result", told.result.to_owned())].into_iter().chain(told.outputs.iter().cloned());
+            set_outputs(set, path);
+        }
+        let end = self.end().shared();
         // Whoever waits for an interrupted run to end has waited long enough.
         let comment_url = if told.interrupted || !told.comments {
             None
         } else {
-            self.comment(&told).await.unwrap_or_else(|error| {
+            let written = tokio::select! {
+                written = self.comment(&told) => written.map_err(|error| error.to_string()),
+                how = end.clone() => Err(format!("GitHub has not answered. {}", how.sentence())),
+            };
+            written.unwrap_or_else(|error| {
                 log::warn(&format!(
                     "the comment is not written: {error}; the job summary tells what it would"
                 ));
@@ -275,14 +293,13 @@ impl Publisher<'_> {
             })
         };
         if self.options.check_run {
-            let shown = tokio::time::timeout(
-                if told.interrupted { LAST_WORDS } else { std::time::Duration::from_secs(120) },
-                self.check_run(&told),
-            );
-            match shown.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => log::warn(&error.to_string()),
-                Err(_) => log::warn("the check run was not made in time"),
+            tokio::select! {
+                shown = tokio::time::timeout(CHECK_RUN, self.check_run(&told)) => match shown {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => log::warn(&error.to_string()),
+                    Err(_) => log::warn("the check run was not made in time"),
+                },
+                how = end => log::warn(&format!("the check run was not made in time. {}", how.sentence())),
             }
         }
         // Last: what went wrong with the others comes before the lines of the lists, of which GitHub keeps ten.
@@ -290,17 +307,15 @@ impl Publisher<'_> {
             log::annotate_all(told.annotations);
         }
         if let Some(path) = &runner.output {
-            let mut outputs = Outputs::default();
-            let mut set = outputs.set("result", told.result);
-            for (name, value) in told.outputs {
-                set = set.and_then(|()| outputs.set(name, value));
-            }
-            set = set.and_then(|()| outputs.set("comment-url", comment_url.unwrap_or_default()));
-            match set {
-                Ok(()) => append(&outputs, path),
-                Err(error) => log::warn(&format!("the outputs are not written: {error}")),
-            }
+            set_outputs([("comment-url", comment_url.unwrap_or_default())], path);
         }
+    }
+
+    /// Completes when nobody waits for GitHub any more: a moment after the run had to end.
+    async fn end(&self) -> Interruption {
+        let how = self.stop.clone().await;
+        tokio::time::sleep(LAST_WORDS).await;
+        how
     }
 
     /// Whether the pull request has a newer commit by now, whose run tells what there is to say.
