@@ -404,6 +404,39 @@ fn a_change_does_not_decide_where_images_go() {
     assert!(step.annotations()[0].contains("no target prefix is known"), "{:?}", step.annotations());
 }
 
+/// Where nothing but the list says where images go, a plan without that line would promise what no sync can do.
+#[test]
+fn the_only_prefix_is_not_taken_out() {
+    let workflow =
+        Workflow::new().input("allow-private-networks", Some("true")).input("target-repo-prefix", None);
+    put(&workflow, "team/app");
+    let list = workflow.list(&["source: SOURCE/team/app:1"]);
+    let prefix = format!("targetRepoPrefix: {}/mirror/", workflow.target.host());
+    let stated = workflow.commit(&format!("{prefix}\nimages: []\n"));
+    let without = workflow.commit(&list);
+    let step = workflow.pull_request("pull_request", &stated, &without, false);
+    step.expect(2, "failed");
+    let error = step.annotations()[0].clone();
+    assert!(error.contains("no sync can run after it") && error.contains(&prefix), "{error}");
+
+    // Nor is that the advice for a line that says something else.
+    let other = workflow.commit(&format!("targetRepoPrefix: other.example.com/x/\n{list}"));
+    let step = workflow.pull_request("pull_request", &stated, &other, false);
+    step.expect(2, "failed");
+    let error = step.annotations()[0].clone();
+    assert!(error.contains("; leave it as ") && !error.contains("take the line out"), "{error}");
+
+    // It came to the base branch after the change departed: then it will be there.
+    let start = workflow.commit("images: []\n");
+    workflow.github.departs(&without, &start);
+    workflow.pull_request("pull_request", &stated, &without, false).expect(0, "planned");
+    // Where the workflow says it, nobody needs the line.
+    let prefix = format!("{}/mirror/", workflow.target.host());
+    let workflow = workflow.input("target-repo-prefix", Some(&prefix));
+    workflow.github.departs(&without, &stated);
+    workflow.pull_request("pull_request", &stated, &without, false).expect(0, "planned");
+}
+
 #[test]
 fn a_server_of_ones_own_is_spoken_to() {
     let workflow = Workflow::with(GitHub::enterprise()).input("allow-private-networks", Some("true"));

@@ -197,7 +197,8 @@ impl Reader<'_> {
         let head: Result<Vec<ListFile>, Fault> =
             lists.iter().filter_map(|list| Some(ListFile::of(&list.name, list.head.clone()?))).collect();
         let head = head.map_err(config::Faults::from).map_err(UsageError::Lists)?;
-        let trusted = Trusted { prefix: &trusted, stated_before: stated_before.as_ref() };
+        let by_lists = policy.prefix().is_none() && run.target_repo_prefix.is_none();
+        let trusted = Trusted { prefix: &trusted, stated_before: stated_before.as_ref(), by_lists };
         let config = config::load(&head, prefix_sources(run, &policy, Some(trusted)), signatures(run));
         let config =
             config.map_err(|faults| UsageError::Lists(faults.with_those_of_before(&before.faults)))?;

@@ -121,7 +121,7 @@ fn a_trusted_prefix_is_not_moved_by_a_list() {
     let before = "old.example/mirror/".parse::<TargetPrefix>().expect("a prefix");
     let load = |stated: &str| {
         let text = format!("{stated}images:\n- source: org/app:1\n");
-        let trusted = Trusted { prefix: &trusted, stated_before: Some(&before) };
+        let trusted = Trusted { prefix: &trusted, stated_before: Some(&before), by_lists: false };
         let prefix = PrefixSources { trusted: Some(trusted), ..PrefixSources::default() };
         load(&[ListFile { name: "a.yaml".into(), text }], prefix, Signatures::Copy)
     };
