@@ -147,7 +147,8 @@ impl Registries {
         &self.traffic
     }
 
-    /// A registry that is trusted may be anywhere; what it leads to may not.
+    /// A registry that is trusted may be anywhere; what it leads to may not, but for what the operator named as an
+    /// endpoint. Only the target's word counts for where its token service is.
     fn remote<A>(
         &self,
         registry: &Registry,
@@ -164,6 +165,7 @@ impl Registries {
         };
         let stated = self.stated_of(registry);
         let gate = self.gates.of(base.authority());
+        let allies = self.settings.endpoints.values().filter(|_| trusted).cloned().collect();
         let client = Arc::new(Client {
             host: host.to_string(),
             base,
@@ -173,6 +175,8 @@ impl Registries {
             token_turn: tokio::sync::Mutex::default(),
             home: way(trusted),
             abroad: way(false),
+            tokens: way(side == Side::Target),
+            allies,
             auth: Auth::new(host, identities, side, fixed),
             slots: Slots::new(self.settings.concurrency),
             gate,
