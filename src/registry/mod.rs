@@ -103,11 +103,12 @@ impl Registries {
         let proxied = http_client(&settings, |builder| builder)?;
         let direct = http_client(&settings, reqwest::ClientBuilder::no_proxy)?;
         let pinned = |builder: reqwest::ClientBuilder| {
-            builder.no_proxy().dns_resolver(Arc::new(guard::Resolver::default()))
+            let is_discreet = settings.reach == Reach::PublicForStrangers;
+            builder.no_proxy().dns_resolver(Arc::new(guard::Resolver::new(is_discreet)))
         };
         let guarded = match settings.reach {
             Reach::Anywhere => None,
-            Reach::Public => Some(http_client(&settings, pinned)?),
+            Reach::Public | Reach::PublicForStrangers => Some(http_client(&settings, pinned)?),
             Reach::PublicByProxy => Some(proxied.clone()),
         };
         let traffic = Arc::default();

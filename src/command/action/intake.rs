@@ -337,6 +337,7 @@ impl Reader<'_> {
     fn reach(&self) -> Result<Reach, Refusal> {
         match (self.options.allow_private_networks, self.surroundings.has_proxy()) {
             (true, _) => Ok(Reach::Anywhere),
+            (false, false) if self.review.fork => Ok(Reach::PublicForStrangers),
             (false, false) => Ok(Reach::Public),
             (false, true) if !self.review.fork => Ok(Reach::PublicByProxy),
             (false, true) => {
