@@ -17,7 +17,7 @@ use crate::command::surroundings::Stop;
 use crate::command::{FAILED, Surroundings, USAGE, UsageError};
 use crate::config::Fault;
 use crate::github::api::{ApiError, CheckRun, Conclusion};
-use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
+use crate::github::files::{append_summary, summary_room};
 use crate::github::{Annotation, Level, Place};
 use crate::report::{self, Interruption, Report, Verdict, Weight, faults};
 
@@ -42,18 +42,7 @@ pub(super) fn failed(message: &str, surroundings: &Surroundings) {
         let _ = append_summary(Path::new(path), &text);
     }
     if let Some(path) = surroundings.variables.get("GITHUB_OUTPUT") {
-        set_outputs([("result", "failed".to_owned())].into_iter().chain(no_images()), Path::new(path));
-    }
-}
-
-/// Sets outputs. The runner takes what was set before as well.
-fn set_outputs(outputs: impl IntoIterator<Item = (&'static str, String)>, path: &Path) {
-    let mut all = Outputs::default();
-    let set = outputs.into_iter().try_for_each(|(name, value)| all.set(name, value));
-    let set = set.map_err(|error| error.to_string());
-    let append = || Delimiter::random().and_then(|delimiter| all.append_to(path, &delimiter));
-    if let Err(error) = set.and_then(|()| append().map_err(|error| error.to_string())) {
-        log::warn(&format!("the outputs are not written: {error}"));
+        outputs::set([("result", "failed".to_owned())].into_iter().chain(no_images()), Path::new(path));
     }
 }
 
@@ -274,7 +263,7 @@ impl Publisher<'_> {
         // Before GitHub is asked for anything, since it may never answer.
         if let Some(path) = &runner.output {
             let set = [("result", told.result.to_owned())].into_iter().chain(told.outputs.iter().cloned());
-            set_outputs(set, path);
+            outputs::set(set, path);
         }
         let end = self.end().shared();
         // Whoever waits for an interrupted run to end has waited long enough.
@@ -307,7 +296,7 @@ impl Publisher<'_> {
             log::annotate_all(told.annotations);
         }
         if let Some(path) = &runner.output {
-            set_outputs([("comment-url", comment_url.unwrap_or_default())], path);
+            outputs::set([("comment-url", comment_url.unwrap_or_default())], path);
         }
     }
 
