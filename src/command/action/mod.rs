@@ -129,10 +129,10 @@ fn is_in_workspace(runner: &Runner, path: &Path) -> bool {
 }
 
 /// What there is to say if one of the sides could not be looked at for lack of a right.
-fn on_what_could_not_be_read(report: &Report, is_fork: bool) -> Vec<String> {
+fn on_what_could_not_be_read(report: &Report, is_fork: bool, has_secrets: bool) -> Vec<String> {
     let mut remarks = Vec::new();
     let targets = report.totals().targets_not_readable;
-    if targets > 0 && !is_fork {
+    if targets > 0 && has_secrets {
         let (what, whether) = if targets == 1 { ("target", "it has") } else { ("targets", "they have") };
         remarks.push(format!(
             "{targets} {what} could not be looked at with the login that this run has, so that nobody knows whether \
@@ -219,7 +219,9 @@ impl Situation {
         report.changes = changes;
         report.run.remarks.extend(remarks);
         let is_fork = self.review.as_ref().is_some_and(|review| review.fork);
-        report.run.remarks.extend(on_what_could_not_be_read(&report, is_fork));
+        // A fork's `pull_request` cannot have a login, and nobody has to be told each time.
+        let has_secrets = !is_fork || self.runner.event_name != "pull_request";
+        report.run.remarks.extend(on_what_could_not_be_read(&report, is_fork, has_secrets));
         let (commit, log) = self.links();
         (report.run.commit, report.run.log) = (Some(commit), Some(log));
         report
