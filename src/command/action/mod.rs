@@ -32,6 +32,9 @@ use review::Review;
 /// How long GitHub may take to be told results once the run has to end: the runner waits 7.5 seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// The text of the link to the run.
+const RUN: &str = "log of the run";
+
 /// The largest file that is taken for a key.
 const LARGEST_KEY: u64 = 64 * 1024;
 
@@ -231,7 +234,7 @@ impl Situation {
     fn links(&self) -> (Link, Link) {
         let commit =
             Link { name: self.head.short().to_owned(), url: self.runner.commit_url(&self.head).to_string() };
-        let log = Link { name: "log of the run".to_owned(), url: self.runner.run_url().to_string() };
+        let log = Link { name: RUN.to_owned(), url: self.runner.run_url().to_string() };
         (commit, log)
     }
 }

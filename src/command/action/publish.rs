@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 
 use super::intake::{Nothing, Refusal, in_repository};
 use super::outputs::{self, no_images};
-use super::{LAST_WORDS, Situation, log};
+use super::{LAST_WORDS, RUN, Situation, log};
 use crate::cli::{ActionOptions, CommentWhen};
 use crate::command::options::{SUMMARY_LIMIT, replace};
 use crate::command::shard::matrix;
@@ -344,8 +344,7 @@ impl Publisher<'_> {
             );
             return Ok(existing.and_then(|existing| existing.url).map(|url| url.to_string()));
         }
-        // The run is another one each time; that alone is no reason to edit.
-        if let Some(existing) = existing.as_ref().filter(|it| same_content(&it.body, &told.comment)) {
+        if let Some(existing) = existing.as_ref().filter(|it| it.says(&told.comment, RUN)) {
             return Ok(existing.url.as_ref().map(ToString::to_string));
         }
         let written = sticky.write(existing.as_ref(), &told.comment).await?;
@@ -397,14 +396,6 @@ impl Publisher<'_> {
             }
         }
     }
-}
-
-/// Whether two comments end with the same mark of their content.
-fn same_content(one: &str, other: &str) -> bool {
-    fn mark(text: &str) -> Option<&str> {
-        text.trim_end().lines().last().filter(|line| line.starts_with("<!-- content "))
-    }
-    mark(one).is_some_and(|one| mark(other) == Some(one))
 }
 
 /// A place in a list, whose path is the repository's: GitHub shows nothing at `./list.yaml`.
