@@ -124,13 +124,14 @@ fn a_change_that_does_not_touch_the_lists_is_done_at_once() {
 
 #[test]
 fn a_head_that_moved_on_is_stale() {
-    let workflow = Workflow::new();
+    let workflow = Workflow::new().input("check-run", Some("true"));
     let base = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
     let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:2"]));
     workflow.github.move_head(&base);
     let step = workflow.run("pull_request", &crate::workflow::pull_request(&base, &head, false));
     step.expect(0, "noop");
     assert!(step.annotations()[0].starts_with("notice :: stale: "), "{:?}", step.annotations());
+    assert_eq!(workflow.github.check_runs()[0]["output"]["title"], "Nothing done");
     assert!(workflow.source.requests().is_empty());
 }
 

@@ -238,7 +238,7 @@ impl Publisher<'_> {
             summary: &|_| text.clone(),
             comment: text.clone(),
             annotations: Vec::new(),
-            title: "Nothing to sync".to_owned(),
+            title: if is_ours { "Nothing to sync" } else { "Nothing done" }.to_owned(),
             conclusion: if is_ours { Conclusion::Success } else { Conclusion::Neutral },
             worth: Worth::Nothing,
             outputs: no_images(),
@@ -339,9 +339,14 @@ impl Publisher<'_> {
             return Ok(None);
         }
         if self.is_overtaken().await {
-            log::notice(
-                "stale: the pull request got a newer commit meanwhile, and its run writes the comment",
-            );
+            let stale =
+                "stale: the pull request got a newer commit meanwhile, and its run writes the comment";
+            log::notice(stale);
+            if let Some(path) = self.situation.runner.step_summary.as_deref().filter(|_| self.options.summary)
+            {
+                // The log has said it already.
+                let _ = append_summary(path, &format!("\n⏭️ {stale}.\n"));
+            }
             return Ok(existing.and_then(|existing| existing.url).map(|url| url.to_string()));
         }
         if let Some(existing) = existing.as_ref().filter(|it| it.says(&told.comment, RUN)) {
