@@ -104,6 +104,11 @@ fn an_event_that_nobody_thought_of_is_an_error() {
         assert!(step.summary.contains("The run cannot begin"), "{}", step.summary);
     }
     assert!(workflow.source.requests().is_empty() && workflow.target.requests().is_empty());
+    // Nor is there a summary where none is wanted.
+    let workflow = workflow.input("summary", Some("false"));
+    let step = workflow.run("release", &json!({}));
+    step.expect(2, "failed");
+    assert_eq!(step.summary, "");
 }
 
 #[test]

@@ -37,7 +37,9 @@ const CHECK_RUN: Duration = Duration::from_secs(120);
 pub(super) fn failed(message: &str, surroundings: &Surroundings) {
     let fault = Fault { location: None, message: message.to_owned() };
     let text = faults("The run cannot begin", &[fault], None, None, SUMMARY_LIMIT);
-    if let Some(path) = surroundings.variables.get("GITHUB_STEP_SUMMARY") {
+    let summary = surroundings.environment.get("INPUT_SUMMARY");
+    let is_wanted = summary.is_none_or(|input| !input.expose().trim().eq_ignore_ascii_case("false"));
+    if let Some(path) = surroundings.variables.get("GITHUB_STEP_SUMMARY").filter(|_| is_wanted) {
         // The log has said it already.
         let _ = append_summary(Path::new(path), &text);
     }
