@@ -150,6 +150,14 @@ fn decide_prefix(
 ) -> Result<TargetPrefix, Vec<Fault>> {
     let typed = sources.command_line.map(str::parse::<TargetPrefix>).transpose();
     let typed = typed.map_err(|error| vec![Fault::new(None, &format!("{COMMAND_LINE}: {error}"))])?;
+    let overridden = sources.policy.zip(typed.as_ref()).filter(|(policy, typed)| **typed != policy.prefix);
+    warnings.extend(overridden.map(|(policy, typed)| {
+        let message = format!(
+            "the policy's `{}` is the target prefix; `{typed}` of {COMMAND_LINE} has no effect: take it out",
+            policy.prefix
+        );
+        Diagnostic::new(policy.location.clone(), &message)
+    }));
     let mut stated = lists.iter().filter_map(|(diagnostics, list)| match &list.prefix {
         Prefix::Stated(place, prefix) => Some((diagnostics.location(*place), prefix)),
         Prefix::None | Prefix::Unknown => None,
@@ -158,13 +166,6 @@ fn decide_prefix(
         return as_trusted(trusted, lists, stated, warnings);
     }
     if let Some(policy) = sources.policy {
-        warnings.extend(typed.filter(|typed| *typed != policy.prefix).map(|typed| {
-            let message = format!(
-                "the policy's `{}` is the target prefix; `{typed}` of {COMMAND_LINE} has no effect: take it out",
-                policy.prefix
-            );
-            Diagnostic::new(policy.location.clone(), &message)
-        }));
         warnings.extend(stated.filter(|(_, other)| **other != policy.prefix).map(|(location, other)| {
             let message = format!(
                 "`{other}` has no effect: the policy ({}) says that the target prefix is `{}`; take it out",
@@ -220,8 +221,8 @@ fn as_trusted<'a>(
     let none = lists.iter().all(|(_, list)| matches!(list.prefix, Prefix::None));
     if by_lists && none && stated_before.is_some() {
         let message = format!(
-            "the change takes `targetRepoPrefix` out of the list, and nothing else says where images go: no sync can run \
-             after it; put `targetRepoPrefix: {prefix}` back, or state it in the policy or the workflow first"
+            "the change takes `targetRepoPrefix` out of the list, and nothing else says where images go: no sync can \
+             run after it; put `targetRepoPrefix: {prefix}` back, or state it in the policy or the workflow first"
         );
         faults.push(Fault::new(None, &message));
     }
