@@ -376,10 +376,10 @@ impl Reader<'_> {
         let key = credentials.target_repo_auth_key.as_ref().map(|key| key.expose().trim_start());
         let key = key.filter(|key| !key.starts_with('{')).map(PathBuf::from);
         let named = [
-            ("ca-file", ca_file),
-            ("client-cert", client_cert),
-            ("client-key", client_key),
-            ("target-repo-auth-key", &key),
+            ("SYNCER_CA_FILE", ca_file),
+            ("SYNCER_CLIENT_CERT", client_cert),
+            ("SYNCER_CLIENT_KEY", client_key),
+            ("the input target-repo-auth-key", &key),
             ("DOCKER_CONFIG", &self.surroundings.docker_config),
         ];
         for (what, path) in named {

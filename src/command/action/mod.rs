@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{USAGE, surroundings};
-use crate::cli::{ActionMode, ActionOptions, SECRETS};
+use crate::cli::{ActionMode, ActionOptions, SECRETS, in_inputs};
 use crate::command::{Surroundings, UsageError};
 use crate::config::Changes;
 use crate::console::show_progress;
@@ -60,8 +60,9 @@ fn hide_key(key: &str) {
 /// Tells that the inputs cannot be meant, and gives the exit code.
 #[must_use]
 pub fn refuse(message: &str, surroundings: &Surroundings) -> u8 {
-    log::error(message);
-    publish::failed(message, surroundings);
+    let message = in_inputs(message);
+    log::error(&message);
+    publish::failed(&message, surroundings);
     USAGE
 }
 

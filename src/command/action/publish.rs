@@ -2,7 +2,7 @@
 //!
 //! What cannot be written is a warning: the others still have it, and the exit code says how the run was.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use super::intake::{Nothing, Refusal, in_repository};
 use super::outputs::{self, no_images};
 use super::{LAST_WORDS, RUN, Situation, log};
-use crate::cli::{ActionOptions, CommentWhen};
+use crate::cli::{ActionOptions, CommentWhen, in_inputs};
 use crate::command::options::{SUMMARY_LIMIT, replace};
 use crate::command::shard::matrix;
 use crate::command::surroundings::Stop;
@@ -165,14 +165,16 @@ impl Publisher<'_> {
                 FAILED,
             ),
         };
+        let tell = |fault: Fault| Fault { message: in_inputs(&fault.message), ..fault };
+        let list: Vec<Fault> = list.into_iter().map(tell).collect();
         for fault in &list {
             log::say(&fault.to_string());
         }
+        let run = &self.options.run;
+        let mut files = run.images_files.iter().chain(&run.policy_file);
+        let is_missing = |path: &PathBuf| !self.situation.runner.workspace.join(path).exists();
         let is_about_files = matches!(refusal, Refusal::Usage(UsageError::Lists(_) | UsageError::Policy(_)));
-        if self.situation.review.is_none()
-            && is_about_files
-            && list.iter().any(|fault| fault.location.is_none())
-        {
+        if self.situation.review.is_none() && is_about_files && files.any(is_missing) {
             log::notice(
                 "lists and policy are read from the workspace: is there a step before this one that checks them out?",
             );
