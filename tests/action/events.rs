@@ -489,12 +489,29 @@ fn a_pull_request_that_is_closed_is_left_as_it_is() {
 
 #[test]
 fn a_list_that_was_not_checked_out_is_asked_for() {
-    let workflow = Workflow::new();
+    let workflow = Workflow::new().input("check-run", Some("true"));
     let step = workflow.run("push", &json!({}));
     step.expect(2, "failed");
     let annotations = step.annotations();
     assert!(
         annotations.iter().any(|it| it.starts_with("notice ") && it.contains("checks them out")),
+        "{annotations:?}"
+    );
+    let left_out = "notice :: 1 annotation is not in the check run, ";
+    assert!(annotations.iter().any(|it| it.starts_with(left_out)), "{annotations:?}");
+}
+
+/// Whoever writes a workflow knows inputs, and no command line.
+#[test]
+fn what_is_wrong_is_said_of_the_inputs() {
+    let workflow = Workflow::new().input("target-repo-prefix", Some("x"));
+    workflow.check_out(LIST, &workflow.list(&[]));
+    let step = workflow.run("push", &json!({}));
+    step.expect(2, "failed");
+    let annotations = step.annotations();
+    assert!(annotations[0].contains(":: the input target-repo-prefix "), "{annotations:?}");
+    assert!(
+        !annotations.iter().any(|it| it.contains("checks them out") || it.contains("--")),
         "{annotations:?}"
     );
 }

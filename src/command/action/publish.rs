@@ -375,9 +375,12 @@ impl Publisher<'_> {
         let repository = repository.unwrap_or(&self.situation.runner.repository);
         let shown = api.create_check_run(repository, &self.situation.head, &run).await?;
         if shown.left_out > 0 {
+            let (count, are) = match shown.left_out {
+                1 => ("1 annotation".to_owned(), "is"),
+                many => (format!("{many} annotations"), "are"),
+            };
             log::notice(&format!(
-                "{} annotations are not in the check run; the report has all",
-                shown.left_out
+                "{count} {are} not in the check run, being about no line or one too many; the log has what they say"
             ));
         }
         Ok(())
