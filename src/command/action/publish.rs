@@ -107,6 +107,7 @@ impl Publisher<'_> {
         outputs.extend([("images", images), ("report-file", self.write_report(report).unwrap_or_default())]);
         outputs.extend(self.options.shards.map(|count| ("shards", matrix(count, report))));
         let result = report.result();
+        let takes_away = report.changes.as_ref().is_some_and(|changes| !changes.removed.is_empty());
         let told = Told {
             result,
             summary: &|limit| report.markdown(limit),
@@ -120,7 +121,7 @@ impl Publisher<'_> {
                 _ => Conclusion::Failure,
             },
             worth: match (verdict, result) {
-                (Verdict::Done, "noop") => Worth::Nothing,
+                (Verdict::Done, "noop") if !takes_away => Worth::Nothing,
                 (Verdict::Done, _) => Worth::Something,
                 _ => Worth::Trouble,
             },
