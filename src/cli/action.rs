@@ -45,6 +45,30 @@ pub(super) const INPUTS: [&str; 28] = [
     "debug",
 ];
 
+/// Options that a workflow gives by their variables.
+const VARIABLES: [&str; 5] = ["ca-file", "client-cert", "client-key", "endpoint", "plain-http"];
+
+/// A message about options in the words of whoever writes a workflow: inputs, and variables where there is no input.
+#[must_use]
+pub fn in_inputs(message: &str) -> String {
+    let mut parts = message.split("--");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(part.len());
+        let (name, rest) = part.split_at(end);
+        let called = match name {
+            input if INPUTS.contains(&input) => format!("the input {input}"),
+            variable if VARIABLES.contains(&variable) => {
+                format!("SYNCER_{}", variable.to_ascii_uppercase().replace('-', "_"))
+            }
+            other => format!("--{other}"),
+        };
+        told.push_str(&called);
+        told.push_str(rest);
+    }
+    told
+}
+
 /// What the runner sets as if it were an input: how the container was to be started.
 pub(super) const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
 

@@ -20,7 +20,7 @@ use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS};
+pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS, in_inputs};
 pub use pin::PinOptions;
 pub use policy::{ExplainOptions, PolicyCommand};
 pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};

@@ -11,7 +11,7 @@ use crate::support::auth::Auth;
 use crate::support::content::put_image;
 use crate::support::fault::Fault;
 use crate::support::registry::TestRegistry;
-use crate::workflow::{LIST, Workflow};
+use crate::workflow::{LIST, Step, Workflow};
 
 const PASSWORD: &str = "hunter2-is-secret";
 
@@ -56,6 +56,12 @@ fn a_target_that_cannot_be_read_is_no_failure_for_a_fork() {
     let step = workflow.pull_request("pull_request", &base, &head, true);
     step.expect(0, "planned");
     assert!(workflow.github.comments()[0].body.contains("target not readable"));
+    let warned = |step: &Step| step.annotations().iter().any(|it| it.contains("could not be looked at"));
+    assert!(!warned(&step), "{:?}", step.annotations());
+    // This event has the base's secrets, so that somebody can do something about it.
+    let step = workflow.pull_request("pull_request_target", &base, &head, true);
+    step.expect(0, "planned");
+    assert!(warned(&step), "{:?}", step.annotations());
 }
 
 #[test]

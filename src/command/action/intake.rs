@@ -200,7 +200,8 @@ impl Reader<'_> {
         let head: Result<Vec<ListFile>, Fault> =
             lists.iter().filter_map(|list| Some(ListFile::of(&list.name, list.head.clone()?))).collect();
         let head = head.map_err(config::Faults::from).map_err(UsageError::Lists)?;
-        let trusted = Trusted { prefix: &trusted, stated_before: stated_before.as_ref() };
+        let by_lists = policy.prefix().is_none() && run.target_repo_prefix.is_none();
+        let trusted = Trusted { prefix: &trusted, stated_before: stated_before.as_ref(), by_lists };
         let config = config::load(&head, prefix_sources(run, &policy, Some(trusted)), signatures(run));
         let config =
             config.map_err(|faults| UsageError::Lists(faults.with_those_of_before(&before.faults)))?;
@@ -339,6 +340,7 @@ impl Reader<'_> {
     fn reach(&self) -> Result<Reach, Refusal> {
         match (self.options.allow_private_networks, self.surroundings.has_proxy()) {
             (true, _) => Ok(Reach::Anywhere),
+            (false, false) if self.review.fork => Ok(Reach::PublicForStrangers),
             (false, false) => Ok(Reach::Public),
             (false, true) if !self.review.fork => Ok(Reach::PublicByProxy),
             (false, true) => {
@@ -377,11 +379,11 @@ impl Reader<'_> {
         let key = credentials.target_repo_auth_key.as_ref().map(|key| key.expose().trim_start());
         let key = key.filter(|key| !key.starts_with('{')).map(PathBuf::from);
         let named = [
-            ("ca-file", ca_file),
-            ("client-cert", client_cert),
-            ("client-key", client_key),
-            ("target-repo-auth-key", &key),
-            ("trust-root", trust_root),
+            ("SYNCER_CA_FILE", ca_file),
+            ("SYNCER_CLIENT_CERT", client_cert),
+            ("SYNCER_CLIENT_KEY", client_key),
+            ("the input target-repo-auth-key", &key),
+            ("the input trust-root", trust_root),
             ("DOCKER_CONFIG", &self.surroundings.docker_config),
         ];
         for (what, path) in named {

@@ -1,6 +1,21 @@
 //! The outputs of a step: what a workflow's next steps go by.
 
+use std::path::Path;
+
+use super::log;
+use crate::github::files::{Delimiter, Outputs};
 use crate::report::{Mode, Report, Status};
+
+/// Sets outputs. The runner takes what was set before as well.
+pub(super) fn set(outputs: impl IntoIterator<Item = (&'static str, String)>, path: &Path) {
+    let mut all = Outputs::default();
+    let set = outputs.into_iter().try_for_each(|(name, value)| all.set(name, value));
+    let set = set.map_err(|error| error.to_string());
+    let append = || Delimiter::random().and_then(|delimiter| all.append_to(path, &delimiter));
+    if let Err(error) = set.and_then(|()| append().map_err(|error| error.to_string())) {
+        log::warn(&format!("the outputs are not written: {error}"));
+    }
+}
 
 /// The outputs of a run that looked at no image, but for its result.
 pub(super) fn no_images() -> Vec<(&'static str, String)> {
