@@ -121,7 +121,8 @@ impl Publisher<'_> {
                 _ => Conclusion::Failure,
             },
             worth: match (verdict, result) {
-                (Verdict::Done, "noop") => Worth::Nothing,
+                // A conflict that only warns is no work, and still what its author has to know.
+                (Verdict::Done, "noop") if !report.has_conflict() => Worth::Nothing,
                 (Verdict::Done, _) => Worth::Something,
                 _ => Worth::Trouble,
             },
