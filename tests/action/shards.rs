@@ -49,6 +49,8 @@ fn the_jobs_of_a_matrix_tell_one_result() {
     let (workflow, incomplete) = merge(workflow);
     incomplete.expect(1, "failed");
     assert!(incomplete.summary.contains("**Shard 2 of 2 has no report"), "{}", incomplete.summary);
+    let told = incomplete.annotations();
+    assert!(told.iter().any(|it| it.starts_with("error :: Shard 2 of 2 has no report")), "{told:?}");
 
     let (workflow, two) = shard(workflow.input("merge-reports", Some("")), "2/2");
     two.expect(0, "synced");

@@ -104,6 +104,9 @@ impl Publisher<'_> {
         if report.run.interruption == Some(Interruption::TimeLimit) {
             log::error(Interruption::TimeLimit.sentence());
         }
+        if let Some(missing) = &report.run.unreported {
+            log::error(&missing.sentence());
+        }
         let mut outputs = outputs::of(report);
         outputs.extend([("images", images), ("report-file", self.write_report(report).unwrap_or_default())]);
         outputs.extend(self.options.shards.map(|count| ("shards", matrix(count, report))));
