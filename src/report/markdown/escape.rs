@@ -58,7 +58,7 @@ fn marked_up(text: &str, code: impl Fn(&str) -> Option<String>) -> String {
 
 /// Whether a code span holds `text` as it is, within a table's cell too.
 fn is_tame(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "./:-_@+=,*\"' ".contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "./:-_@+=,*\"' []{}".contains(c))
 }
 
 /// All that has a meaning in Markdown, HTML or GitHub's references, as entities or pulled apart.
@@ -134,6 +134,7 @@ mod tests {
         for (text, escaped) in [
             ("plain text, 3.2 s", "plain text, 3.2 s"),
             ("write it as `a/b:1`, `a/**`", "write it as `a/b:1`, `a/**`"),
+            ("write `images: []`", "write `images: []`"),
             ("an `<x>` and a ` alone", "an &#96;&#60;x&#62;&#96; and a &#96; alone"),
             ("@team #12 GH-7 gh-7", "&#64;&#8203;team &#35;&#8203;12 GH&#8203;-7 gh&#8203;-7"),
             ("https://x.example", "https&#58;&#8203;//x.example"),
