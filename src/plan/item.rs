@@ -78,7 +78,9 @@ impl Decision {
     pub const fn stopped(cause: Cause) -> Self {
         match cause.kind {
             CauseKind::Quota => Self::Deferred(cause),
-            CauseKind::Failure | CauseKind::Access | CauseKind::Policy => Self::Blocked(cause),
+            CauseKind::Failure | CauseKind::Access | CauseKind::Denied | CauseKind::Policy => {
+                Self::Blocked(cause)
+            }
         }
     }
 
@@ -134,7 +136,7 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            CauseKind::Failure | CauseKind::Access => "failed to",
+            CauseKind::Failure | CauseKind::Access | CauseKind::Denied => "failed to",
             CauseKind::Policy => "not allowed to",
             CauseKind::Quota => "waits to",
         };
@@ -149,6 +151,8 @@ pub enum CauseKind {
     Failure,
     /// A failure of the way to a registry or of the login at it, which an examination of the registry explains.
     Access,
+    /// The registry refuses whoever asks: 401 or 403.
+    Denied,
     /// It could be done, but the operator does not allow it (exit code 3).
     Policy,
     /// What a registry allows in a time is used up (exit code 4).

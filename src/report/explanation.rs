@@ -208,7 +208,7 @@ impl Entry<'_> {
 /// `cause` as a sentence.
 fn cause_sentence(cause: &Cause) -> String {
     let what = match cause.kind {
-        CauseKind::Failure | CauseKind::Access => "failed to",
+        CauseKind::Failure | CauseKind::Access | CauseKind::Denied => "failed to",
         CauseKind::Policy => "not allowed to",
         CauseKind::Quota => "waits to",
     };

@@ -49,7 +49,10 @@ impl Report {
         let mut known: Vec<Registry> = Vec::new();
         let mut notes = Vec::new();
         for entry in self.entries() {
-            let Some(Cause { kind: CauseKind::Access, side, .. }) = entry.cause() else { continue };
+            let cause = entry.cause();
+            let Some(Cause { kind: CauseKind::Access | CauseKind::Denied, side, .. }) = cause else {
+                continue;
+            };
             let (source, target) = (&entry.item.source, &entry.item.target);
             let (registry, repository) = match side {
                 Side::Source => (Some(source.registry.clone()), &source.repository),

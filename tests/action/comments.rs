@@ -168,6 +168,21 @@ fn it_is_written_when_it_was_asked_for() {
     }
 }
 
+/// It decides nothing where the operator says so, and its author has to know of it all the same.
+#[test]
+fn a_conflict_that_only_warns_gets_a_comment() {
+    let workflow = workflow().input("on-tag-conflict", Some("warn"));
+    put_image(&workflow.target.memory, "mirror/app", Some("1"), &[b"other"]);
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1\n    target: app"]));
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(0, "noop");
+    assert_eq!(step.outputs["conflicts"], "1");
+    let comments = workflow.github.comments();
+    assert_eq!(comments.len(), 1);
+    assert!(comments[0].body.contains("Conflicts only warn, as asked for"), "{}", comments[0].body);
+}
+
 #[test]
 fn two_keys_are_two_comments() {
     let one = workflow();

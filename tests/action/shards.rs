@@ -51,6 +51,8 @@ fn the_jobs_of_a_matrix_tell_one_result() {
     assert!(incomplete.summary.contains("**Shard 2 of 2 has no report"), "{}", incomplete.summary);
     let number = |step: &Step, name: &str| step.outputs[name].parse::<usize>().expect("a number");
     assert_eq!(number(&incomplete, "copied") + number(&incomplete, "failed"), IMAGES);
+    let told = incomplete.annotations();
+    assert!(told.iter().any(|it| it.starts_with("error :: Shard 2 of 2 has no report")), "{told:?}");
 
     let (workflow, two) = shard(workflow.input("merge-reports", Some("")), "2/2");
     two.expect(0, "synced");

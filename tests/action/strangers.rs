@@ -42,7 +42,19 @@ fn sources_of_a_fork_are_asked_for_without_credentials() {
         let credentials =
             workflow.source.requests().iter().any(|request| request.headers.contains_key("authorization"));
         assert_eq!(credentials, !fork);
+        assert_eq!(step.summary.contains("sources are looked up without credentials"), fork);
     }
+}
+
+/// A login would not help against what is not there.
+#[test]
+fn that_a_fork_has_no_credentials_is_told_only_where_that_is_the_cause() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/gone:1"]));
+    let step = workflow.pull_request("pull_request_target", &base, &head, true);
+    step.expect(1, "failed");
+    assert!(!step.summary.contains("without credentials"), "{}", step.summary);
 }
 
 /// A fork's `pull_request` has no secrets: that the target cannot be read is no failure then.

@@ -25,8 +25,8 @@ use crate::console::show_progress;
 use crate::event::Events;
 use crate::github::api::{Settings, StickyKey};
 use crate::github::{Api, CommitId, Event, Runner, Token};
-use crate::plan::{Decision, Item, Side};
-use crate::report::{Link, Mode, Report};
+use crate::plan::{Cause, CauseKind, Side};
+use crate::report::{Entry, Link, Mode, Report};
 use intake::{Intake, Refusal, Work};
 use publish::Publisher;
 use review::Review;
@@ -145,9 +145,9 @@ fn on_what_could_not_be_read(report: &Report, is_fork: bool, has_secrets: bool) 
              {whether} other content already: check the login and its right to read"
         ));
     }
-    let unread =
-        |item: &Item| matches!(&item.decision, Decision::Blocked(cause) if cause.side == Side::Source);
-    if is_fork && report.plan.items.iter().any(unread) {
+    let is_denied = |cause: &Cause| cause.side == Side::Source && cause.kind == CauseKind::Denied;
+    let unread = |entry: Entry<'_>| entry.is_of_this_change() && entry.cause().is_some_and(is_denied);
+    if is_fork && report.entries().any(unread) {
         let remark = "the pull request comes from a fork: sources are looked up without credentials, so that an image \
                       that only a login may read cannot be planned here; from a branch of this repository it can";
         remarks.push(remark.to_owned());

@@ -105,6 +105,9 @@ impl Publisher<'_> {
         if report.run.interruption == Some(Interruption::TimeLimit) {
             log::error(Interruption::TimeLimit.sentence());
         }
+        if let Some(missing) = &report.run.unreported {
+            log::error(&missing.sentence());
+        }
         let mut outputs = outputs::of(report);
         outputs.extend([("images", images), ("report-file", self.write_report(report).unwrap_or_default())]);
         outputs.extend(self.options.shards.map(|count| ("shards", matrix(count, report))));
@@ -123,7 +126,8 @@ impl Publisher<'_> {
                 _ => Conclusion::Failure,
             },
             worth: match (verdict, result) {
-                (Verdict::Done, "noop") if !takes_away => Worth::Nothing,
+                // A conflict that only warns is no work, and still what its author has to know.
+                (Verdict::Done, "noop") if !takes_away && !report.has_conflict() => Worth::Nothing,
                 (Verdict::Done, _) => Worth::Something,
                 _ => Worth::Trouble,
             },

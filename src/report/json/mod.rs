@@ -239,12 +239,12 @@ impl From<&plan::Cause> for CauseDocument {
     fn from(cause: &plan::Cause) -> Self {
         Self {
             kind: match cause.kind {
-                plan::CauseKind::Failure | plan::CauseKind::Access => "failure",
+                plan::CauseKind::Failure | plan::CauseKind::Access | plan::CauseKind::Denied => "failure",
                 plan::CauseKind::Policy => "policy",
                 plan::CauseKind::Quota => "quota",
             }
             .into(),
-            access: cause.kind == plan::CauseKind::Access,
+            access: matches!(cause.kind, plan::CauseKind::Access | plan::CauseKind::Denied),
             side: cause.side.word().into(),
             operation: cause.operation.clone(),
             reference: cause.reference.clone(),

@@ -216,8 +216,11 @@ pub fn faults(
 
 /// Remarks on a run as a whole, each a paragraph that is seen.
 fn said_of_the_run(remarks: &[String]) -> String {
-    let paragraphs: Vec<String> = remarks.iter().map(|remark| format!("⚠️ {}.\n\n", prose(remark))).collect();
-    paragraphs.concat()
+    let paragraph = |remark: &String| {
+        let stop = if remark.ends_with(['.', '!', '?']) { "" } else { "." };
+        format!("⚠️ {}{stop}\n\n", prose(remark))
+    };
+    remarks.iter().map(paragraph).collect()
 }
 
 /// That there was nothing to look at, below `title`: `why`, in small letters and without a full stop, and what else there is to say.

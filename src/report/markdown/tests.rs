@@ -317,3 +317,10 @@ proptest! {
         assert_inert(&pieces.concat());
     }
 }
+
+#[test]
+fn a_remark_ends_once() {
+    let remarks = ["is the path right?".to_owned(), "it is not".to_owned()];
+    let text = super::nothing("Nothing", "no list", &remarks, None, None);
+    assert!(text.contains("is the path right?\n") && text.contains("it is not.\n"), "{text}");
+}
