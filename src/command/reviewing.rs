@@ -1,5 +1,5 @@
-//! Comparing a plan with what was reviewed, before anything of it is done. Where reviews are found is for others to know;
-//! nobody is asked where there is nothing to compare.
+//! Comparing a plan with what was reviewed, before anything of it is done. Where reviews are found is for others to
+//! know; nobody is asked where there is nothing to compare.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A plan as data that nobody sees, in the comment that people review: written for the sync after the merge, which reads
-//! it back and compares.
+//! A plan as data that nobody sees, in the comment that people review: written for the sync after the merge, which
+//! reads it back and compares.
 //!
 //! It is one line, bounded, and has nothing that could end it early. What is read may come from anywhere: who wrote the
 //! comment is for the reader to know.

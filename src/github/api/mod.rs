@@ -1,5 +1,6 @@
 //! GitHub's API (REST 2022-11-28, and one question of GraphQL), as far as it is needed: a file at a commit, a pull
-//! request's head, the pull request of a commit, a comment, a check run. github.com and GitHub Enterprise Server, whose API has a base path.
+//! request's head, the pull request of a commit, a comment, a check run. github.com and GitHub Enterprise Server, whose
+//! API has a base path.
 //!
 //! Answers are bounded in size and time. Only GET is ever sent again: a POST that was sent twice is two comments.
 //! The token goes to the API's own host; redirects are not followed, and an error never holds it.
