@@ -46,10 +46,12 @@ impl Look<'_> {
             Err(cause) => return Verification::Blocked(cause),
         };
         let made = match (rule.minimum_age, &observation.graph) {
-            (Some(_), Some(graph)) if subject.is_new => match self.made(source, graph, &signing).await {
-                Ok(made) => Some(made),
-                Err(error) => return Verification::Blocked(self.blocked(error)),
-            },
+            (Some(_), Some(graph)) if subject.is_new => {
+                match self.made(source, graph, signing.as_ref()).await {
+                    Ok(made) => Some(made),
+                    Err(error) => return Verification::Blocked(self.blocked(error)),
+                }
+            }
             _ => None,
         };
         let signing = signing.map_or(Signing::NotAsked, told);
@@ -115,7 +117,7 @@ impl Look<'_> {
         self,
         source: &dyn Source,
         graph: &Graph,
-        signing: &Option<Judgement>,
+        signing: Option<&Judgement>,
     ) -> Result<Made, StoreError> {
         let vouched = match signing {
             Some(Judgement::Accepted(accepted)) => {

@@ -174,7 +174,7 @@ fn too_young(ruling: &Ruling<'_>, checked: &Checked, rule: &str) -> Option<Strin
             Some(format!(
                 "it is younger than the policy allows: {by} {at}; {rule} asks for an age of {}, which it has in {}",
                 rough(minimum),
-                rough(minimum - age)
+                rough(minimum.saturating_sub(age))
             ))
         }
         (Some(_), Some(_)) => None,

@@ -2,7 +2,7 @@
 //!
 //! They are read here and not believed: what they are worth is for `verify` to say. A look-up that fails is an error and
 //! never "there is none". Bounded in number and in bytes, for one image and for all that are held at a time.
-//! (cosign's SIGNATURE_SPEC.md; sigstore bundles as OCI 1.1 referrers.)
+//! (cosign's `SIGNATURE_SPEC.md`; sigstore bundles as OCI 1.1 referrers.)
 
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};

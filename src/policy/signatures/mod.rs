@@ -152,16 +152,15 @@ pub(super) fn read(
     let mut rules: Vec<SignatureRule> = Vec::with_capacity(nodes.len());
     let mut failed = None;
     for node in nodes {
-        let rule = match &*node.value {
-            Value::Mapping(pairs) => read_rule(node, pairs, files, diagnostics),
-            _ => {
-                let message = format!(
-                    "a rule of `signatures` is a mapping such as `{}`; this is {}",
-                    EXAMPLE.trim_matches(['[', ']']),
-                    described(node)
-                );
-                Err(diagnostics.fault(node.place, message))
-            }
+        let rule = if let Value::Mapping(pairs) = &*node.value {
+            read_rule(node, pairs, files, diagnostics)
+        } else {
+            let message = format!(
+                "a rule of `signatures` is a mapping such as `{}`; this is {}",
+                EXAMPLE.trim_matches(['[', ']']),
+                described(node)
+            );
+            Err(diagnostics.fault(node.place, message))
         };
         match rule {
             Ok(rule) => match twice(&rules, &rule) {
@@ -232,7 +231,7 @@ fn read_rule(
         "unsigned": unsigned.word(),
     });
     let wanted = signers.map(|signers| Rule {
-        signers: signers.signers,
+        signers: signers.all,
         mode: signers.mode,
         // A signed statement about the image signs it.
         signature: attestations.is_empty(),
@@ -274,7 +273,7 @@ fn read_sources(
 
 /// Who may sign, as a rule has them.
 struct Signers {
-    signers: Vec<crate::verify::Signer>,
+    all: Vec<crate::verify::Signer>,
     mode: Mode,
     canonical: Json,
 }
@@ -297,7 +296,7 @@ fn read_signers(
     let mut texts: Vec<Json> = read.iter().map(|(_, canonical)| canonical.clone()).collect();
     texts.sort_by_key(ToString::to_string);
     Ok(Some(Signers {
-        signers: read.into_iter().map(|(signer, _)| signer).collect(),
+        all: read.into_iter().map(|(signer, _)| signer).collect(),
         mode,
         canonical: json!({ key: texts }),
     }))
@@ -331,16 +330,13 @@ fn read_age(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Result<Option
             number.len() <= 5 && !number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit());
         Some(number.parse::<u64>().ok().filter(|_| plain)? * seconds)
     });
-    match seconds {
-        Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
-        None => {
-            let message = format!(
-                "{} is no value of `minimumAge`; write days or hours, such as `7d` or `36h`",
-                quoted(text)
-            );
-            Err(diagnostics.fault(place, message))
-        }
-    }
+    seconds.map(|seconds| Some(Duration::from_secs(seconds))).ok_or_else(|| {
+        let message = format!(
+            "{} is no value of `minimumAge`; write days or hours, such as `7d` or `36h`",
+            quoted(text)
+        );
+        diagnostics.fault(place, message)
+    })
 }
 
 impl fmt::Display for Unsigned {
