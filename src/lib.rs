@@ -22,12 +22,15 @@
 //! - Where it is said on GitHub: [`github`] knows the runner, its events and the API, and takes rendered text.
 //! - What is found out of a registry when somebody asks: [`registry::examination`], shown by [`doctor`].
 //! - Which digest a tag stands for today, for a list that is to name it: [`pin`].
+//! - Whether the target is still what the list says, is whole and has no more than that: [`audit`].
 //! - What was typed: [`cli`]. [`command`] wires everything together, a file for each subcommand.
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
-//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `console`, `command`.
+//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`,
+//! `audit`, `console`, `command`.
 //! `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who must not know each other.
 
+pub mod audit;
 pub mod cli;
 pub mod command;
 pub mod config;

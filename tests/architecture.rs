@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 26] = [
+const MAY_USE: [(&str, &[&str]); 27] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
@@ -32,12 +32,17 @@ const MAY_USE: [(&str, &[&str]); 26] = [
     ("report", &["oci", "shard", "config", "plan"]),
     ("doctor", &["registry", "report"]),
     ("pin", &["oci", "config", "policy", "store", "report"]),
+    (
+        "audit",
+        &["oci", "config", "policy", "plan", "store", "event", "fault", "walk", "trust", "inspect", "report"],
+    ),
     ("console", &["event", "report"]),
     (
         "command",
         &[
             "oci", "secret", "login", "shard", "cli", "config", "policy", "plan", "store", "event",
-            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "pin", "console", "github",
+            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "pin", "audit", "console",
+            "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

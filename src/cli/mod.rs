@@ -9,6 +9,7 @@ mod report;
 mod shard;
 mod value;
 mod variables;
+mod verify;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub use pin::PinOptions;
 pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};
 pub use shard::{ShardCount, ShardOptions, WhichShard};
 pub use value::Endpoint;
+pub use verify::VerifyOptions;
 
 use crate::secret::Secret;
 use variables::Variables;
@@ -83,6 +85,9 @@ pub enum Command {
     /// Write the digests of today's tags into the list
     #[command(after_help = pin::AFTER_HELP)]
     Pin(Box<PinOptions>),
+    /// Audit the target: is it what list and policy say, is it whole, is there more
+    #[command(after_help = verify::AFTER_HELP)]
+    Verify(Box<VerifyOptions>),
     /// Work with reports that are written already
     #[command(subcommand)]
     Report(ReportCommand),
@@ -349,6 +354,8 @@ pub enum SchemaName {
     Doctor,
     /// What `pin --format json` writes.
     Pin,
+    /// What `verify --format json` writes.
+    Verify,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.
@@ -381,6 +388,7 @@ pub fn parse(
         Command::Action(options) => check(&options.run.connections),
         Command::Doctor(options) => check(&options.connections),
         Command::Pin(options) => options.check(),
+        Command::Verify(options) => check(&options.connections),
         Command::Serve(ServeOptions { root: Some(_), memory: true, .. }) => {
             Err("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one".to_owned())
         }

@@ -27,6 +27,7 @@ use crate::trust::{Sides, companions};
 use crate::walk::{digests, walk};
 use line::{InTurn, Place};
 use odds::Odds;
+pub(crate) use platforms::of_single;
 use source::AtSource;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
