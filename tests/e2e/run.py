@@ -19,6 +19,7 @@ import cases_mirror
 import cases_renovate
 import cases_shard
 import cases_soak
+import cases_verify
 import cases_wild
 from harness import Book, Workplace, give_up_after
 
@@ -28,6 +29,7 @@ GROUPS = {
     "conformance": cases_conformance,
     "mirror": cases_mirror,
     "layout": cases_layout,
+    "verify": cases_verify,
     "wild": cases_wild,
     "debian": cases_debian,
     "renovate": cases_renovate,
