@@ -24,13 +24,15 @@
 //! - What is found out of a registry when somebody asks: [`registry::examination`], shown by [`doctor`].
 //! - Which digest a tag stands for today, for a list that is to name it: [`pin`].
 //! - What the policy says of a source: [`explain`].
+//! - Whether the target is still what the list says, is whole and has no more than that: [`audit`].
 //! - What was typed: [`cli`]. [`command`] wires everything together, a file for each subcommand.
 //!
 //! Nothing uses a part that comes later in this order: `oci`, `verify`, `config`, `policy`, `plan`, `store`, `event`,
 //! `fault`, `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `explain`,
-//! `console`, `command`. `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who
+//! `audit`, `console`, `command`. `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who
 //! must not know each other.
 
+pub mod audit;
 pub mod cli;
 pub mod command;
 pub mod config;

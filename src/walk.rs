@@ -11,13 +11,13 @@ use crate::plan::{Graph, Node};
 use crate::store::{Source, StoreError, StoreErrorKind};
 
 /// Indexes within indexes, at most so deep.
-const DEEPEST: usize = 8;
+pub(crate) const DEEPEST: usize = 8;
 
 /// Manifests below one root, at most so many.
-const MOST_MANIFESTS: usize = 2000;
+pub(crate) const MOST_MANIFESTS: usize = 2000;
 
 /// Blobs that all those manifests name, at most so many, counted as often as they are named.
-const MOST_BLOBS: usize = 200_000;
+pub(crate) const MOST_BLOBS: usize = 200_000;
 
 /// So many manifests are asked for at a time.
 const AT_A_TIME: usize = 16;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 28] = [
+const MAY_USE: [(&str, &[&str]); 29] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
@@ -34,13 +34,17 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     ("doctor", &["registry", "report"]),
     ("pin", &["oci", "config", "policy", "store", "report"]),
     ("explain", &["oci", "config", "policy", "report"]),
+    (
+        "audit",
+        &["oci", "config", "policy", "plan", "store", "event", "fault", "walk", "trust", "inspect", "report"],
+    ),
     ("console", &["event", "report"]),
     (
         "command",
         &[
             "oci", "secret", "login", "shard", "verify", "cli", "config", "policy", "plan", "store", "event",
             "trust", "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "pin", "explain",
-            "console", "github",
+            "audit", "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

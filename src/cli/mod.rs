@@ -10,6 +10,7 @@ mod report;
 mod shard;
 mod value;
 mod variables;
+mod verify;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ pub use policy::{ExplainOptions, PolicyCommand};
 pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};
 pub use shard::{ShardCount, ShardOptions, WhichShard};
 pub use value::Endpoint;
+pub use verify::VerifyOptions;
 
 use crate::secret::Secret;
 use variables::Variables;
@@ -88,6 +90,9 @@ pub enum Command {
     /// Work with the operator's policy
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Audit the target: is it what list and policy say, is it whole, is there more
+    #[command(after_help = verify::AFTER_HELP)]
+    Verify(Box<VerifyOptions>),
     /// Work with reports that are written already
     #[command(subcommand)]
     Report(ReportCommand),
@@ -366,6 +371,8 @@ pub enum SchemaName {
     Pin,
     /// What `policy explain --format json` writes.
     Explanation,
+    /// What `verify --format json` writes.
+    Verify,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.
@@ -399,6 +406,7 @@ pub fn parse(
         Command::Action(options) => check(&options.run.connections),
         Command::Doctor(options) => check(&options.connections),
         Command::Pin(options) => options.check(),
+        Command::Verify(options) => check(&options.connections),
         Command::Serve(ServeOptions { root: Some(_), memory: true, .. }) => {
             Err("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one".to_owned())
         }

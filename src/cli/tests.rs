@@ -413,3 +413,21 @@ fn a_pin_is_checked_or_updated() {
     assert!(options.update && !options.check);
     assert_eq!(options.images_files, paths(&["a", "b"]));
 }
+
+#[test]
+fn an_audit_is_as_deep_as_it_is_asked_to_be() {
+    let read = |line: &str, variables: &[(&str, &str)]| match parse_line(line, variables) {
+        Ok(Cli { command: Command::Verify(options), .. }) => options,
+        other => panic!("`{line}` is {other:?}"),
+    };
+    let options = read("verify", &[]);
+    assert!(!options.deep && !options.unlisted);
+    assert_eq!(options.images_files, paths(&["external-images.yaml"]));
+    assert_eq!((options.signatures, options.output.report.format), (SignaturesMode::Copy, Format::Text));
+    let options =
+        read("verify --unlisted -r r.example/m/", &[("SYNCER_DEEP", "1"), ("SYNCER_UNLISTED", "false")]);
+    assert!(options.deep && options.unlisted);
+    assert_eq!(options.target_repo_prefix.as_deref(), Some("r.example/m/"));
+    assert!(refused("verify --deep=yes", &[]).contains("'yes'"), "{}", refused("verify --deep=yes", &[]));
+    assert!(refused("verify --endpoint a=http://b --endpoint a=http://c", &[]).contains("has a twice"));
+}

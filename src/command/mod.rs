@@ -18,14 +18,15 @@ pub mod serve;
 mod shard;
 mod surroundings;
 pub mod sync;
+mod verify;
 
 use std::path::Path;
 
 use crate::cli::{
-    Cli, Command, DoctorOptions, ExplainOptions, LogOptions, MergeOptions, OutputOptions, PinOptions,
-    PolicyCommand, ReportCommand, ReportOptions, RunOptions, ServeOptions,
+    self, Cli, Command, DoctorOptions, ExplainOptions, LogOptions, MergeOptions, OutputOptions, PinOptions,
+    PolicyCommand, ReportCommand, ReportOptions, RunOptions, ServeOptions, VerifyOptions,
 };
-use crate::console::{print, print_error, show_progress};
+use crate::console::{Screen, print, print_error, show_progress};
 use crate::event::Events;
 use crate::report::{Interruption, Mode, Report};
 pub use options::UsageError;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
         Command::Action(options) => action::run(&options, &surroundings).await,
         Command::Doctor(options) => Box::pin(examine(&options, &surroundings)).await,
         Command::Pin(options) => Box::pin(pin_lists(&options, &surroundings)).await,
+        Command::Verify(options) => Box::pin(verify_target(*options, &surroundings)).await,
         Command::Serve(options) => serve(options, &surroundings).await,
         Command::Policy(PolicyCommand::Explain(options)) => explain(&options, &surroundings),
         Command::Report(ReportCommand::Merge(options)) => merge_reports(&options, &surroundings),
@@ -102,18 +104,9 @@ async fn main_job(
         return USAGE;
     }
     let stop = surroundings::stop(Some(options.timeout));
-    let (events, receiver) = Events::channel();
-    let progress = show_progress(
-        options::progress(output.progress),
-        surroundings.screen(options.log.debug),
-        receiver,
-        events.meter(),
-    );
-    let progress = tokio::spawn(progress);
-    let done = job.run(&events, stop).await;
-    drop(events);
-    // The display ends with the events; if it failed there is nothing to clean up.
-    let _ = progress.await;
+    let screen = surroundings.screen(options.log.debug);
+    let done =
+        shown_while(output.progress, screen, |events| async move { job.run(&events, stop).await }).await;
     let report = match done {
         Ok(report) => report,
         Err(error) => {
@@ -122,6 +115,53 @@ async fn main_job(
         }
     };
     tell(&report, &output.report, plans.write, surroundings)
+}
+
+/// Does something while its progress is shown.
+async fn shown_while<F: Future>(
+    progress: cli::Progress,
+    screen: Screen,
+    work: impl FnOnce(Events) -> F,
+) -> F::Output {
+    let (events, receiver) = Events::channel();
+    let display = show_progress(options::progress(progress), screen, receiver, events.meter());
+    let display = tokio::spawn(display);
+    let done = work(events).await;
+    // The display ends with the events; if it failed there is nothing to clean up.
+    let _ = display.await;
+    done
+}
+
+/// `verify`.
+async fn verify_target(options: VerifyOptions, surroundings: &Surroundings) -> u8 {
+    surroundings.start_log(options.log.debug);
+    if let Err(error) = options::check_places(&options.output.report, None) {
+        print_error(&error.text(surroundings.error_look()));
+        return USAGE;
+    }
+    let output = ReportOptions {
+        report: options.output.report.report.clone(),
+        summary: options.output.report.summary.clone(),
+        format: options.output.report.format,
+    };
+    let audit = match Box::pin(verify::run(options, surroundings)).await {
+        Ok(audit) => audit,
+        Err(error) => {
+            print_error(&error.text(surroundings.error_look()));
+            return USAGE;
+        }
+    };
+    let failed = verify::write(&audit, &output);
+    for line in &failed {
+        print_error(&format!("error: {line}\n"));
+    }
+    let code = printed(&verify::rendered(&audit, output.format, surroundings.output_look()));
+    let failed = if failed.is_empty() { code } else { FAILED };
+    // What could not be written is the weaker news.
+    match crate::audit::exit_code(&audit) {
+        0 => failed,
+        code => code,
+    }
 }
 
 /// `report merge`.

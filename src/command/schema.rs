@@ -1,5 +1,6 @@
 //! `schema`: the JSON Schemas of what is read and written.
 
+use crate::audit::VERIFY_SCHEMA;
 use crate::cli::SchemaName;
 use crate::config::LIST_SCHEMA;
 use crate::doctor::DOCTOR_SCHEMA;
@@ -19,5 +20,6 @@ pub const fn text(name: SchemaName) -> &'static str {
         SchemaName::Doctor => DOCTOR_SCHEMA,
         SchemaName::Pin => PIN_SCHEMA,
         SchemaName::Explanation => EXPLANATION_SCHEMA,
+        SchemaName::Verify => VERIFY_SCHEMA,
     }
 }

@@ -155,7 +155,7 @@ impl Job {
         })
     }
 
-    fn sources(&self, registries: &Registries) -> Sources {
+    pub(super) fn sources(&self, registries: &Registries) -> Sources {
         let mut sources: Sources = HashMap::new();
         for entry in &self.config.entries {
             sources.entry(entry.source.registry.clone()).or_insert_with_key(|registry| {

@@ -28,6 +28,7 @@ use crate::trust::{Sides, Verifier, companions};
 use crate::walk::{digests, walk};
 use line::{InTurn, Place};
 use odds::Odds;
+pub(crate) use platforms::of_single;
 use source::AtSource;
 
 pub use verification::written;

@@ -72,7 +72,7 @@ impl Look<'_> {
 }
 
 /// What a single image runs on: at most one platform, or `None` if it is an artifact.
-async fn of_single(
+pub(crate) async fn of_single(
     store: &dyn Source,
     repository: &Repository,
     image: &Manifest,

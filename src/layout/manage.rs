@@ -1,12 +1,14 @@
 //! What a registry over the layout needs beyond reading and writing: lists, ranges and deletes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
+
+use async_trait::async_trait;
 
 use super::index::{Entry, Index, Name};
 use super::{Inner, Layout, Problem, full_name};
 use crate::oci::{Digest, ManifestRef, Repository, Tag};
-use crate::store::{BlobStream, StoreError, StoreErrorKind};
+use crate::store::{BlobStream, Catalog, Listing, StoreError, StoreErrorKind};
 
 impl Layout {
     /// All repositories that have a tag, in the order of their names.
@@ -112,6 +114,19 @@ impl Layout {
             Ok((true, false))
         })
         .await
+    }
+}
+
+#[async_trait]
+impl Listing for Layout {
+    async fn tags_of(&self, repository: &Repository) -> Result<Option<BTreeSet<Tag>>, StoreError> {
+        Ok(self.tags(repository).await?.map(BTreeSet::from_iter))
+    }
+
+    async fn catalog(&self, start: &str, _asking: &Repository) -> Result<Catalog, StoreError> {
+        let mut all = self.repositories().await?;
+        all.retain(|repository| repository.as_str().starts_with(start));
+        Ok(Catalog::All(BTreeSet::from_iter(all)))
     }
 }
 

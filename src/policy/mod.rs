@@ -29,6 +29,7 @@ use serde_json::json;
 use crate::config::{Diagnostic, Faults, Location, StatedPrefix};
 use crate::oci::{Digest, Platform, Reference, Registry};
 use crate::verify::Signer;
+pub(crate) use pattern::belongs_to_a_digest;
 use pattern::{RegistryPattern, SourcePattern, TagPattern};
 
 pub use auth::{Auth, AuthRule, load_auth};

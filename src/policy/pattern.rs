@@ -173,7 +173,7 @@ impl fmt::Display for TagPattern {
 }
 
 /// Whether a tag is one that belongs to a digest: `sha256-HEX`, alone or with a suffix.
-pub(super) fn belongs_to_a_digest(tag: &str) -> bool {
+pub(crate) fn belongs_to_a_digest(tag: &str) -> bool {
     ["sha256-", "sha512-"].iter().any(|start| {
         let hex = tag.strip_prefix(start).map(|rest| rest.split('.').next().unwrap_or_default());
         hex.is_some_and(|hex| hex.len() >= 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))

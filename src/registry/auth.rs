@@ -41,13 +41,20 @@ const TOKEN_ANSWER: usize = 64 * 1024;
 /// What a request needs the right to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Scope {
+    /// The repository; for the catalog the one whose account asks.
     pub(super) repository: Repository,
-    /// `pull` or `pull,push`.
+    /// `pull`, `pull,push`, or [`CATALOG`].
     pub(super) actions: &'static str,
 }
 
+/// The right to see all repositories, as distribution names it.
+pub(super) const CATALOG: &str = "registry:catalog:*";
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.actions == CATALOG {
+            return f.write_str(CATALOG);
+        }
         write!(f, "repository:{}:{}", self.repository, self.actions)
     }
 }

@@ -20,6 +20,7 @@ mod guard;
 mod identity;
 mod knowledge;
 mod link;
+mod lists;
 mod manifest;
 mod origin;
 mod plain;

@@ -4,6 +4,7 @@
 //! handed a `Source` cannot write: a plan never holds a `Target`. *Absent* is an answer (`None`, `false`);
 //! *could not find out* is an error. The two are never mixed up.
 
+mod listing;
 mod remembered;
 mod settled;
 mod single_flight;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
+pub use listing::{Catalog, Listing};
 pub use remembered::Remembered;
 pub use settled::{Moved, Settled, Settlement};
 pub(crate) use single_flight::SingleFlight;

@@ -21,6 +21,7 @@ import cases_renovate
 import cases_shard
 import cases_soak
 import cases_trust
+import cases_verify
 import cases_wild
 from harness import Book, Workplace, give_up_after
 
@@ -31,6 +32,7 @@ GROUPS = {
     "mirror": cases_mirror,
     "layout": cases_layout,
     "apply": cases_apply,
+    "verify": cases_verify,
     "wild": cases_wild,
     "debian": cases_debian,
     "renovate": cases_renovate,

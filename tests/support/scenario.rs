@@ -183,14 +183,21 @@ impl Scenario {
         if self.policy.is_empty() {
             return Policy::default();
         }
-        let text = self.policy.replace("SOURCE", &self.source.host()).replace("TARGET", &self.target.host());
-        policy::load("policy.yaml", &text).expect("a good policy")
+        policy::load("policy.yaml", &self.filled(&self.policy)).expect("a good policy")
+    }
+
+    /// The list as a file has it, for the built program.
+    pub(crate) fn list_text(&self) -> String {
+        format!("images:\n{}", self.filled(&self.list))
+    }
+
+    /// `text` with the registries' addresses.
+    pub(crate) fn filled(&self, text: &str) -> String {
+        text.replace("SOURCE", &self.source.host()).replace("TARGET", &self.target.host())
     }
 
     fn config(&self, policy: &Policy) -> Config {
-        let text = format!("images:\n{}", self.list.replace("SOURCE", &self.source.host()));
-        let text = text.replace("TARGET", &self.target.host());
-        let list = ListFile { name: "external-images.yaml".into(), text };
+        let list = ListFile { name: "external-images.yaml".into(), text: self.list_text() };
         let prefix = match &self.layout {
             Some(folder) => format!("oci:{}/", folder.display()),
             None => format!("{}/mirror/", self.target.host()),

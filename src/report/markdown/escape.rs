@@ -11,7 +11,7 @@ use crate::report::text::one_line;
 const APART: &str = "&#8203;";
 
 /// `text` as code: references, digests, paths, lines to copy.
-pub(super) fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = one_line(text);
     let text = text.trim();
     if text.is_empty() {
@@ -22,7 +22,7 @@ pub(super) fn code(text: &str) -> String {
 
 /// `text` as prose. What stands between backticks becomes code, if it is tame. Markdown that works at a
 /// line's start, such as lists, is not escaped: no text from outside is given a line's start.
-pub(super) fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     marked_up(text, |piece| (is_tame(piece) && piece.trim() == piece).then(|| format!("`{piece}`")))
 }
 

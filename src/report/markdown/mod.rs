@@ -8,8 +8,9 @@ mod page;
 
 use std::fmt::Write as _;
 
-use escape::{code, html, prose};
-use page::{Page, Part};
+use escape::html;
+pub(crate) use escape::{code, prose};
+pub(crate) use page::{Page, Part};
 
 use super::explanation::source_name;
 use super::summary::{effort, headline, moral, not_as_reviewed, standing, subject, volume};

@@ -6,7 +6,7 @@ use crate::report::units::number;
 const NOTICE: usize = 700;
 
 /// A text of at most so many bytes, cut between rows.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     limit: usize,
     /// What comes at the very end, whatever is left out.
@@ -17,28 +17,28 @@ pub(super) struct Page {
 }
 
 /// A part of a page: something before its rows, the rows, something after them.
-pub(super) struct Part {
+pub(crate) struct Part {
     /// What the notice calls its rows.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Before the first row.
-    pub(super) open: String,
+    pub(crate) open: String,
     /// After the last row.
-    pub(super) close: &'static str,
+    pub(crate) close: &'static str,
 }
 
 impl Part {
     /// A part whose rows speak for themselves.
-    pub(super) const fn bare(name: &'static str) -> Self {
+    pub(crate) const fn bare(name: &'static str) -> Self {
         Self { name, open: String::new(), close: "" }
     }
 
     /// A part below a heading.
-    pub(super) fn open(name: &'static str, heading: &str, head: &str) -> Self {
+    pub(crate) fn open(name: &'static str, heading: &str, head: &str) -> Self {
         Self { name, open: format!("### {heading}\n\n{head}"), close: "\n" }
     }
 
     /// A part that is folded below its title.
-    pub(super) fn folded(name: &'static str, title: &str, head: &str) -> Self {
+    pub(crate) fn folded(name: &'static str, title: &str, head: &str) -> Self {
         Self {
             name,
             open: format!("<details><summary>{title}</summary>\n\n{head}"),
@@ -48,12 +48,12 @@ impl Part {
 }
 
 impl Page {
-    pub(super) fn new(head: String, footer: String, limit: usize, elsewhere: &'static str) -> Self {
+    pub(crate) fn new(head: String, footer: String, limit: usize, elsewhere: &'static str) -> Self {
         Self { text: head, limit, footer, left_out: Vec::new(), elsewhere }
     }
 
     /// Adds a part with a row for each of `list`, as many as fit. Once a part was cut, later ones are left out.
-    pub(super) fn part<T>(&mut self, part: &Part, list: &[T], row: impl Fn(&T) -> String) {
+    pub(crate) fn part<T>(&mut self, part: &Part, list: &[T], row: impl Fn(&T) -> String) {
         if list.is_empty() {
             return;
         }
@@ -86,7 +86,7 @@ impl Page {
         }
     }
 
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         if !self.left_out.is_empty() {
             let notice = format!(
                 "> [!IMPORTANT]\n> Cut to fit into {} bytes. Not shown: {}. {}\n\n",
