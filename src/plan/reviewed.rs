@@ -138,7 +138,7 @@ pub fn compare(plan: &mut Plan, reviews: &[Reviewed], require: bool) {
 
 fn violation(item: &Item, reason: &str) -> Cause {
     let message = format!(
-        "{reason}, and `require-reviewed` wants it reviewed as it is; propose a change that names its digest in the list"
+        "{reason}, and `require-reviewed` wants it as it was; propose a change that names its digest in the list"
     );
     Cause {
         side: Side::Source,

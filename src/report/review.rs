@@ -47,8 +47,8 @@ struct Data {
 type Row = (String, String, Option<String>, Vec<String>);
 
 impl Report {
-    /// The plan as a line of at most `limit` bytes, without a line feed: the entries of this change, if there is room for
-    /// all of them. `commit` is whose lists were read.
+    /// The plan as a line of at most `limit` bytes, without a line feed: the entries of this change, if there is room
+    /// for all of them. `commit` is whose lists were read.
     pub(super) fn review_line(&self, commit: &str, limit: usize) -> String {
         let entry = |entry: Entry<'_>| {
             let item = entry.item;
