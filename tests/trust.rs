@@ -12,7 +12,7 @@ use image_syncer::oci::{MediaType, RawManifest};
 use image_syncer::serve::Memory;
 use serde_json::{Value, json};
 use support::companions::{NOTATION, cosign_tag, put_cosign};
-use support::content::{put, put_image, put_image_for, put_index, put_referrer, repository};
+use support::content::{noise, put, put_image, put_image_for, put_index, put_referrer, repository};
 use support::fault::Fault;
 use support::scenario::{Scenario, Told};
 use support::signing::{Key, put_no_bundle};
@@ -417,7 +417,7 @@ fn what_is_too_large_is_not_copied() {
     let image = put_image(&story.source.memory, NAME, Some("1"), &[&[7; 2000]]);
     story.sync().expect(&["copied"]);
     // What belongs to an image is copied with it, and counts.
-    put_referrer(&story.source.memory, NAME, &image, "application/spdx+json", &[7; 20_000]);
+    put_referrer(&story.source.memory, NAME, &image, "application/spdx+json", &noise(20_000));
     let told = story.sync();
     told.expect(&["blocked"]);
     assert_eq!(told.exit_code(), 3, "{}", told.text());
@@ -444,7 +444,7 @@ fn the_plans_digest_is_of_the_keys_and_not_of_their_spelling() {
     let before = digest(&story);
     let spelled = format!(
         "# said otherwise\nsignatures:\n- unsigned: deny\n  anyOf:\n  - key: |\n{}\n  sources: ['**']\n",
-        key.pem().lines().map(|line| format!("      {line}\n")).collect::<String>()
+        key.pem().lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
     );
     let story = story.policy(&spelled);
     assert_eq!(digest(&story), before);
