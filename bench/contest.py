@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 
 import measure
 import traffic
-from harness import Failure, check
+from harness import Failure, TooLong, check
 from images import LeftOut
 from workloads import OURS, Contestant, task
+
+
+# What is not timed takes no longer than this, in seconds.
+ENOUGH = 1800
 
 
 @dataclass
@@ -24,6 +28,8 @@ class Lab:
     rounds: int
     # A program that takes longer, in seconds, gets no second round.
     patience: float
+    # A program that takes longer, in seconds, is stopped.
+    limit: float
     # A folder for the requests of the last run of each contestant, or None.
     requests: object = None
 
@@ -41,7 +47,8 @@ class Outcome:
 class Result:
     """A workload at one round-trip time (in milliseconds): the runs of each contestant that got to an end.
 
-    `failures` has the reason of each one that did not. `blind` has the companions that a contestant does not bring
+    `failures` has the reason of each one that did not, `stopped` the seconds that those had who were not done in time.
+    `blind` has the companions that a contestant does not bring
     when the image itself is at the target already.
     """
 
@@ -49,6 +56,7 @@ class Result:
     delay: int
     outcomes: dict = field(default_factory=dict)
     failures: dict = field(default_factory=dict)
+    stopped: dict = field(default_factory=dict)
     blind: dict = field(default_factory=dict)
 
     def median(self, contestant, what):
@@ -63,6 +71,8 @@ class Result:
 
     def left_out(self, contestant):
         """In words, what a contestant does not do."""
+        if contestant in self.stopped:
+            return f"stopped after {self.stopped[contestant]:g} s"
         if contestant in self.failures:
             return f"failed: {self.failures[contestant]}"
         if contestant in self.blind:
@@ -100,6 +110,12 @@ def _rounds(lab, workload, arena, delay, blind):
         for contestant in left[turn:] + left[:turn]:
             try:
                 outcome = arena.run(contestant, delay)
+            except TooLong:
+                say(f"{workload.name}, {delay} ms: {contestant}: stopped after {lab.limit:g} s")
+                if contestant not in result.outcomes:
+                    result.stopped[contestant] = lab.limit
+                left.remove(contestant)
+                continue
             except Failure as failure:
                 say(f"{contestant}: {failure}")
                 result.failures[contestant] = _first_line(failure)
@@ -125,7 +141,7 @@ class _Arena:
         self._filled = None
         if not workload.fresh:
             self._filled = lab.target_kind(lab.workplace)
-            self._do(Contestant(OURS), 0, workload.images, self._filled, "copy")
+            self._do(Contestant(OURS), 0, workload.images, self._filled, "copy", ENOUGH)
             self.check_filled()
 
     def close(self):
@@ -134,7 +150,9 @@ class _Arena:
 
     def run(self, contestant, delay):
         with nullcontext(self._filled) if self._filled else self._lab.target_kind(self._lab.workplace) as target:
-            sample, sent = self._do(contestant, delay, self._workload.images, target, self._workload.companions)
+            sample, sent = self._do(
+                contestant, delay, self._workload.images, target, self._workload.companions, self._lab.limit
+            )
             # That nobody broke a target that holds everything is checked at the end.
             left_out = LeftOut() if self._filled else self._workload.images.left_out(target.client)
             return Outcome(sample, sent, left_out)
@@ -145,10 +163,10 @@ class _Arena:
         blind = {}
         for contestant in self._workload.contestants:
             with self._lab.target_kind(self._lab.workplace) as target:
-                self._do(Contestant(OURS), 0, few, target, "skip")
+                self._do(Contestant(OURS), 0, few, target, "skip", ENOUGH)
                 check(few.left_out(target.client) == LeftOut(0, 1, 1), "companions are there already")
                 try:
-                    self._do(contestant, 0, few, target, "copy")
+                    self._do(contestant, 0, few, target, "copy", ENOUGH)
                 except Failure as failure:
                     blind[contestant] = _first_line(failure)
                     continue
@@ -164,7 +182,7 @@ class _Arena:
             left_out = self._workload.images.left_out(self._filled.client)
             check(left_out == LeftOut(), f"the target lacks {left_out}")
 
-    def _do(self, contestant, delay, images, target, companions):
+    def _do(self, contestant, delay, images, target, companions, limit):
         """Runs a contestant's script over lines with this round-trip time, in milliseconds."""
         workplace, network = self._lab.workplace, self._lab.network
         one_way, relays = delay / 2000, []
@@ -186,7 +204,7 @@ class _Arena:
             served = [front.process for front in fronts] + ([tokens.process] if tokens else [])
             logged = [front.log.stat().st_size for front in fronts]
             sample = measure.run(
-                workplace, ["bash", "-euo", "pipefail", contestant.script], served, relays, self._workload.timeout,
+                workplace, ["bash", "-euo", "pipefail", contestant.script], served, relays, limit,
                 environment=variables, directory=folder,
             )  # fmt: skip
             # A registry writes a line only after its answer is through.

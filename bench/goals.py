@@ -71,13 +71,28 @@ def fastest(result, variants):
 def _speed(result, manner, variants, wanted):
     peer = fastest(result, variants)
     if peer is None:
-        return []
+        return _slower_than_the_limit(result, manner, variants, wanted)
     ratio = result.seconds(peer) / result.seconds(result.ours)
     complete = result.complete(result.ours)
     return [
         Verdict(
             result, f"the fastest {manner}: {peer}", f"{ratio:.2f} times as fast" + ("" if complete else ", not whole"),
             f"{wanted:g}", complete and ratio >= wanted,
+        )
+    ]  # fmt: skip
+
+
+def _slower_than_the_limit(result, manner, variants, wanted):
+    """Where nobody did all there is to do, but some were stopped: whoever would have takes longer than that."""
+    limits = [limit for peer, limit in result.stopped.items() if not peer.ours and peer.variant in variants]
+    if not limits:
+        return []
+    ratio = min(limits) / result.seconds(result.ours)
+    reached = result.complete(result.ours) and ratio >= wanted
+    return [
+        Verdict(
+            result, f"the fastest {manner}: all were stopped", f"more than {ratio:.2f} times as fast", f"{wanted:g}",
+            reached,
         )
     ]  # fmt: skip
 

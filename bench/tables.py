@@ -24,7 +24,9 @@ def costs(result):
     rows = []
     for contestant in result.workload.contestants:
         if contestant not in result.outcomes:
-            if contestant in result.failures:
+            if contestant in result.stopped:
+                rows.append(_stopped(result, contestant))
+            elif contestant in result.failures:
                 rows.append([contestant.program, contestant.concurrency, *["–"] * 12, result.left_out(contestant)])
             continue
         outcomes = result.outcomes[contestant]
@@ -54,6 +56,15 @@ def costs(result):
         "Uploads of blobs, mounts", "Runs", "Left out",
     ]  # fmt: skip
     return f"{_place(result)}: {result.workload.title}\n\n{_table(header, rows, 'llrrrrrrrllrrrl')}"
+
+
+def _stopped(result, contestant):
+    """The row of a program that was not done in time."""
+    limit = result.stopped[contestant]
+    factor = f"> {limit / result.seconds(result.ours):.2f}" if result.ours else "–"
+    return [
+        contestant.program, contestant.concurrency, f"> {limit:g} s", factor, *["–"] * 10, result.left_out(contestant)
+    ]  # fmt: skip
 
 
 LEGEND = """\

@@ -53,7 +53,6 @@ class Workload:
     delays: tuple
     programs: tuple
     bearer: bool = False
-    timeout: int = 1800
     # Only these peers, such as "crane" or "crane.best"; None for all.
     chosen: list | None = None
 

@@ -34,6 +34,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut calls = Calls(Vec::new());
     calls.note("file_at", api.file_at(&repository, &commit, path, 1024 * 1024).await);
     calls.note("pull_request_head", api.pull_request_head(&repository, 1).await);
+    calls.note("merged_with", api.merged_with(&repository, &commit).await);
+    calls.note("commits_of", api.commits_of(&repository, &commit, "external-images.yaml", 10).await);
     let key: StickyKey = "default".parse()?;
     let sticky = api.sticky(&repository, 1, &key);
     let existing = sticky.existing().await;

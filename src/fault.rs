@@ -7,7 +7,8 @@ use crate::store::{StoreError, StoreErrorKind};
 pub(crate) fn cause(side: Side, error: StoreError) -> Cause {
     let kind = match error.kind {
         StoreErrorKind::UsedUp => CauseKind::Quota,
-        StoreErrorKind::Access | StoreErrorKind::Denied | StoreErrorKind::Unavailable => CauseKind::Access,
+        StoreErrorKind::Denied => CauseKind::Denied,
+        StoreErrorKind::Access | StoreErrorKind::Unavailable => CauseKind::Access,
         _ => CauseKind::Failure,
     };
     Cause { kind, ..Cause::failure(side, error.operation, error.reference, error.message) }

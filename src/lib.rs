@@ -23,12 +23,13 @@
 //! - Where it is said on GitHub: [`github`] knows the runner, its events and the API, and takes rendered text.
 //! - What is found out of a registry when somebody asks: [`registry::examination`], shown by [`doctor`].
 //! - Which digest a tag stands for today, for a list that is to name it: [`pin`].
+//! - What the policy says of a source: [`explain`].
 //! - What was typed: [`cli`]. [`command`] wires everything together, a file for each subcommand.
 //!
-//! Nothing uses a part that comes later in this order: `oci`, `config`, `policy`, `plan`, `store`, `event`, `fault`,
-//! `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `console`, `command`.
-//! `cli` and `github` stand alone, and [`verify`] uses `oci` alone. `duration`, [`secret`], [`login`] and [`shard`] are
-//! for those who must not know each other.
+//! Nothing uses a part that comes later in this order: `oci`, `verify`, `config`, `policy`, `plan`, `store`, `event`,
+//! `fault`, `walk`, `trust`, `inspect`, `copy`, `registry`, `layout`, `serve`, `report`, `doctor`, `pin`, `explain`,
+//! `console`, `command`. `cli` and `github` stand alone. `duration`, [`secret`], [`login`] and [`shard`] are for those who
+//! must not know each other.
 
 pub mod cli;
 pub mod command;
@@ -38,6 +39,7 @@ pub mod copy;
 pub mod doctor;
 mod duration;
 pub mod event;
+pub mod explain;
 mod fault;
 pub mod github;
 pub mod inspect;

@@ -64,10 +64,11 @@ impl FromStr for Shard {
     }
 }
 
-/// A number in digits alone, as it is written to be read by people.
+/// A number in digits alone, without zeros before it: each has one way to be written.
 pub(crate) fn number(text: &str) -> Result<usize, ShardError> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().map_err(|_| ShardError) } else { Err(ShardError) }
+    let is_plain = text == "0" || !text.starts_with('0');
+    let is_number = !text.is_empty() && is_plain && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.parse().map_err(|_| ShardError) } else { Err(ShardError) }
 }
 
 impl fmt::Display for Shard {
@@ -156,7 +157,10 @@ mod tests {
         for text in ["1/1", "8/8", "1/256"] {
             assert_eq!(text.parse::<Shard>().expect(text).to_string(), text);
         }
-        for text in ["", "1", "/8", "0/8", "9/8", "1/0", "1/257", "+1/8", " 1/8", "1/8/8", "a/b", "-1/8"] {
+        for text in [
+            "", "1", "/8", "0/8", "9/8", "1/0", "1/257", "+1/8", " 1/8", "1/8/8", "a/b", "-1/8", "01/8",
+            "1/08",
+        ] {
             assert_eq!(text.parse::<Shard>(), Err(ShardError), "{text}");
         }
         assert_eq!(Shard::all(3).map(|shard| shard.to_string()).collect::<Vec<_>>(), ["1/3", "2/3", "3/3"]);

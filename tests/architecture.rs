@@ -8,24 +8,24 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The parts, each with those that it may use. None may use one that stands below it.
-const MAY_USE: [(&str, &[&str]); 27] = [
+const MAY_USE: [(&str, &[&str]); 28] = [
     ("oci", &[]),
     ("duration", &[]),
     ("secret", &[]),
     ("login", &[]),
     ("shard", &["oci"]),
-    ("verify", &["oci"]),
     ("cli", &["duration", "secret", "shard"]),
     ("github", &[]),
+    ("verify", &["oci"]),
     ("config", &["oci"]),
-    ("policy", &["oci", "login", "config"]),
+    ("policy", &["oci", "login", "verify", "config"]),
     ("plan", &["oci", "config", "policy"]),
     ("store", &["oci"]),
     ("event", &["plan"]),
     ("fault", &["plan", "store"]),
     ("walk", &["oci", "plan", "store"]),
-    ("trust", &["oci", "plan", "store", "fault", "walk"]),
-    ("inspect", &["oci", "config", "policy", "plan", "store", "event", "fault", "walk", "trust"]),
+    ("trust", &["oci", "verify", "plan", "store", "fault", "walk"]),
+    ("inspect", &["oci", "verify", "config", "policy", "plan", "store", "event", "fault", "walk", "trust"]),
     ("copy", &["oci", "plan", "store", "event", "fault"]),
     ("registry", &["oci", "duration", "secret", "login", "store"]),
     ("layout", &["oci", "store"]),
@@ -33,12 +33,14 @@ const MAY_USE: [(&str, &[&str]); 27] = [
     ("report", &["oci", "shard", "config", "plan"]),
     ("doctor", &["registry", "report"]),
     ("pin", &["oci", "config", "policy", "store", "report"]),
+    ("explain", &["oci", "config", "policy", "report"]),
     ("console", &["event", "report"]),
     (
         "command",
         &[
-            "oci", "secret", "login", "shard", "cli", "config", "policy", "plan", "store", "event",
-            "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "pin", "console", "github",
+            "oci", "secret", "login", "shard", "verify", "cli", "config", "policy", "plan", "store", "event",
+            "trust", "inspect", "copy", "registry", "layout", "serve", "report", "doctor", "pin", "explain",
+            "console", "github",
         ],
     ),
     ("main", &["cli", "command", "console"]),

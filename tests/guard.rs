@@ -4,8 +4,9 @@
 mod support;
 
 use http::Method;
+use http::request::Parts;
 use image_syncer::registry::{Credentials, Reach};
-use support::auth::{Auth, Bearer};
+use support::auth::Auth;
 use support::content::put_image;
 use support::fault::Fault;
 use support::registry::TestRegistry;
@@ -82,20 +83,76 @@ fn a_redirect_to_a_private_address_is_not_followed() {
     assert_eq!(elsewhere.requests().len(), 0);
 }
 
+/// A token service that gives `abc` to anybody, and what a registry says that wants to see that.
+fn token_service() -> (TestRegistry, impl Fn(&Parts) -> Option<Fault> + Send + Sync + 'static) {
+    let service = TestRegistry::start();
+    service.on_request(|parts| {
+        let is_it = parts.uri.path() == "/auth";
+        is_it.then(|| Fault::body(200, "application/json", r#"{"token":"abc"}"#))
+    });
+    let realm = format!("{}/auth", service.url().replace("127.0.0.1", "localhost"));
+    let challenge = move |parts: &Parts| {
+        let is_shown = parts.headers.get("authorization").is_some_and(|value| value == "Bearer abc");
+        let challenge = format!("Bearer realm=\"{realm}\",service=\"x\"");
+        let headers = [("www-authenticate", challenge.as_str())];
+        (!is_shown).then(|| Fault::status_with(401, "UNAUTHORIZED", &headers))
+    };
+    (service, challenge)
+}
+
+/// A source's word counts for nothing, be its registry where the operator said.
 #[test]
 fn a_token_service_at_a_private_address_is_not_asked() {
-    let thief = TestRegistry::start();
-    let bearer = Bearer {
-        user: "robot".into(),
-        password: "secret".into(),
-        anonymous_pull: true,
-        uses: None,
-        realm: Some(format!("{}/token", thief.url().replace("127.0.0.1", "localhost"))),
-    };
-    let target = TestRegistry::builder().auth(Auth::Bearer(bearer)).start();
-    let story = guarded(TestRegistry::start(), target).lists("team/app:1");
+    let mut story = guarded(TestRegistry::start(), TestRegistry::start());
+    let (thief, challenge) = token_service();
+    story.source.on_request(challenge);
+    let url = story.source.url().parse().expect("a URL");
+    story.settings.endpoints.insert("cached.example.com".parse().expect("a registry"), url);
+    let story = story.entry("source: cached.example.com/team/app:1");
     assert_refused(&story.plan(), "this machine");
     assert_eq!(thief.requests().len(), 0);
+}
+
+/// As at GitLab, whose registry has a port of its own: which token service the target has is the target's to say.
+#[test]
+fn the_targets_own_token_service_may_be_anywhere() {
+    let story = guarded(TestRegistry::start(), TestRegistry::start());
+    let (service, challenge) = token_service();
+    story.target.on_request(challenge);
+    let mut story = story.entry("source: cached.example.com/team/app:1");
+    let url = story.source.url().parse().expect("a URL");
+    story.settings.endpoints.insert("cached.example.com".parse().expect("a registry"), url);
+    story.plan().expect(&["copy"]);
+    assert!(service.requests().iter().all(|request| request.path == "/auth"));
+    assert!(!service.requests().is_empty());
+}
+
+/// A target that keeps its content elsewhere leads there, if the operator names that as well; a source never does.
+#[test]
+fn only_the_operators_registries_lead_to_an_endpoint() {
+    for is_named in [true, false] {
+        let mut story = guarded(TestRegistry::start(), TestRegistry::start());
+        let storage = TestRegistry::start();
+        let url = storage.url().replace("127.0.0.1", "localhost");
+        for (host, at) in [("cached.example.com", story.source.url()), ("storage.example.com", url.clone())] {
+            if is_named || host == "cached.example.com" {
+                let at = at.parse().expect("a URL");
+                story.settings.endpoints.insert(host.parse().expect("a registry"), at);
+            }
+        }
+        story.target.on_request(move |parts| {
+            let is_it = parts.uri.path().contains("/manifests/");
+            is_it.then(|| Fault::redirect(&format!("{url}{}", parts.uri)))
+        });
+        let told = story.entry("source: cached.example.com/team/app:1").plan();
+        if is_named {
+            told.expect(&["copy"]);
+            assert!(!storage.requests().is_empty());
+        } else {
+            assert_refused(&told, "this machine");
+            assert_eq!(storage.requests().len(), 0);
+        }
+    }
 }
 
 /// What a stranger lists is asked for as anybody could ask.

@@ -28,11 +28,45 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 /// The program's options, with `JOB_COMPLETION_INDEX` as the only thing that differs between pods.
-fn options(arguments: Vec<String>) -> cli::SyncOptions {
-    let arguments = std::iter::once("image-syncer".to_owned()).chain(arguments).map(OsString::from);
-    match cli::parse(arguments, []).expect("arguments that the program takes").command {
+fn options(container: &Value) -> cli::SyncOptions {
+    let arguments = std::iter::once("image-syncer".to_owned()).chain(texts(&container["args"]));
+    let variables = container["env"].as_array().expect("variables").iter().map(|variable| {
+        let text = |field: &str| OsString::from(variable[field].as_str().expect("a text"));
+        (text("name"), text("value"))
+    });
+    match cli::parse(arguments.map(OsString::from), variables).expect("what the program takes").command {
         Command::Sync(options) => options,
         other => panic!("the pods run {other:?}"),
+    }
+}
+
+/// What is at a path as Kustomize has them: `a.[name=b].c`.
+fn at<'a>(value: &'a mut Value, path: &str) -> &'a mut Value {
+    path.split('.').fold(value, |value, part| match part.strip_prefix("[name=") {
+        Some(name) => {
+            let mut all = value.as_array_mut().expect("a list").iter_mut();
+            all.find(|it| it["name"] == name.trim_end_matches(']')).expect("what has that name")
+        }
+        None => value.get_mut(part).expect("a field"),
+    })
+}
+
+/// What Kustomize makes of a resource by `replacements`; scripts/workflows has it done by Kustomize itself.
+fn replace(resource: &mut Value, replacements: &Value) {
+    for replacement in replacements.as_array().expect("replacements") {
+        let value = at(resource, replacement["source"]["fieldPath"].as_str().expect("a path")).clone();
+        for target in replacement["targets"].as_array().expect("targets") {
+            for path in texts(&target["fieldPaths"]) {
+                let place = at(resource, &path);
+                *place = match place.as_str() {
+                    None => value.clone(),
+                    Some(text) => {
+                        assert_eq!(target["options"], json!({ "delimiter": "/", "index": 1 }));
+                        json!(format!("{}/{value}", text.split('/').next().expect("a part")))
+                    }
+                };
+            }
+        }
     }
 }
 
@@ -41,7 +75,7 @@ fn each_pod_does_a_part_of_the_list() {
     let job = job();
     assert_eq!(job["completionMode"], "Indexed");
     let container = &job["template"]["spec"]["containers"][0];
-    let options = options(texts(&container["args"]));
+    let options = options(container);
     let count = usize::try_from(job["completions"].as_u64().expect("a number")).expect("a number");
     assert_eq!(options.run.share.shard, Some(WhichShard::OfJob(count)));
     assert_eq!(job["parallelism"], job["completions"]);
@@ -96,7 +130,7 @@ fn what_is_mounted_is_what_the_program_uses() {
         let mount = mounts.iter().find(is_below).expect("a mount");
         mount["readOnly"] != true
     };
-    let options = options(texts(&container["args"]));
+    let options = options(container);
     for list in &options.run.images_files {
         assert!(!writable(list), "{}", list.display());
     }
@@ -124,14 +158,18 @@ fn the_example_changes_what_it_says() {
     let patch = example["patches"][0]["patch"].as_str().expect("a patch");
     let mut cronjob = yaml("base/cronjob.yaml");
     let operations: Value = serde_saphyr::from_str(patch).expect("a patch");
+    // The number of pods stands in one place.
+    assert_eq!(operations.as_array().map(Vec::len), Some(1));
     for operation in operations.as_array().expect("operations") {
         assert_eq!(operation["op"], "replace");
         let place = cronjob.pointer_mut(operation["path"].as_str().expect("a path")).expect("a place");
         *place = operation["value"].clone();
     }
+    replace(&mut cronjob, &example["replacements"]);
+    assert_eq!(example["replacements"], yaml("base/kustomization.yaml")["replacements"]);
     let job = &cronjob["spec"]["jobTemplate"]["spec"];
     assert_eq!((&job["completions"], &job["parallelism"]), (&json!(8), &json!(8)));
-    let options = options(texts(&job["template"]["spec"]["containers"][0]["args"]));
+    let options = options(&job["template"]["spec"]["containers"][0]);
     assert_eq!(options.run.share.shard, Some(WhichShard::OfJob(8)));
     for name in ["base/external-images.yaml", "example/external-images.yaml"] {
         let list = ListFile { name: name.to_owned(), text: text(name) };

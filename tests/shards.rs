@@ -201,6 +201,73 @@ fn a_plan_balances_the_shards() {
     assert!(text(&merged).contains("balanced by different plans"), "{}", text(&merged));
 }
 
+/// A plan that may not be the one that was meant balances what it can, and all shards say the same of it.
+#[test]
+fn a_plan_of_something_else_is_doubted() {
+    let fleet = Fleet::new();
+    let plan = |more: &[&str]| {
+        let output = fleet.run(&[&["plan", "--report", "plan.json"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    };
+    let doubted = |expected: &str| {
+        for index in 1..=SHARDS {
+            let output = fleet.run(&[
+                "plan",
+                "--shard",
+                &format!("{index}/{SHARDS}"),
+                "--shard-plan",
+                "plan.json",
+                "--report",
+                &report_of(index),
+            ]);
+            let remarks = fleet.json(&report_of(index))["remarks"].to_string();
+            assert!(remarks.contains(expected), "{expected}: {remarks}");
+            assert!(text(&output).contains(expected), "{}", text(&output));
+        }
+        let merged = fleet.merge(&(1..=SHARDS).collect::<Vec<_>>());
+        assert_eq!(merged.status.code(), Some(0), "{}", text(&merged));
+        assert_eq!(text(&merged).matches(expected).count(), 1, "{}", text(&merged));
+    };
+    plan(&[]);
+    for index in 1..=SHARDS {
+        assert_eq!(
+            fleet.shard("plan", index, &["--shard-plan", "plan.json"])["remarks"],
+            serde_json::json!([])
+        );
+    }
+    let other = format!("{}/other/", fleet.target.host());
+    plan(&["--target-repo-prefix", &other]);
+    doubted(&format!("is of another target prefix, `{other}`"));
+    plan(&["--shard", "2/4"]);
+    doubted("is of shard 2 of 4 alone");
+    let path = fleet.home.path().join("external-images.yaml");
+    let list = std::fs::read_to_string(&path).expect("a list");
+    let head = list.split("images:").next().expect("a prefix");
+    std::fs::write(&path, format!("{head}images: []\n")).expect("a list");
+    plan(&[]);
+    std::fs::write(&path, &list).expect("a list");
+    doubted("has no images");
+    // The first four of the nine repositories.
+    let some: Vec<&str> = list.lines().take(2 + 2 * 4).collect();
+    std::fs::write(&path, some.join("\n")).expect("a list");
+    plan(&[]);
+    std::fs::write(&path, &list).expect("a list");
+    doubted("has 4 of the 9 target repositories of the list");
+}
+
+/// What nobody writes to would be waited for without an end.
+#[test]
+fn a_plan_is_a_file() {
+    let fleet = Fleet::new();
+    let made = Command::new("mkfifo").arg(fleet.home.path().join("plan.json")).status().expect("a pipe");
+    assert!(made.success());
+    for name in ["plan.json", "/dev/zero", "."] {
+        let refused = fleet.run(&["plan", "--shard", "1/4", "--shard-plan", name]);
+        assert_eq!(refused.status.code(), Some(2), "{name}");
+        assert!(text(&refused).contains(&format!("--shard-plan: {name} is no file")), "{}", text(&refused));
+    }
+}
+
 #[test]
 fn a_kubernetes_job_says_which_shard_it_is() {
     let fleet = Fleet::new();
@@ -215,7 +282,14 @@ fn a_kubernetes_job_says_which_shard_it_is() {
     };
     assert_eq!(of_job("2").status.code(), Some(0));
     assert_eq!(fleet.json("report.json")["shard"]["index"], 3);
-    for (index, expected) in [("4", "is none of 0 to 3"), ("", "is not set"), ("x", "is none of 0 to 3")] {
+    for (index, expected) in [
+        ("4", "is none of 0 to 3"),
+        ("", "is not set"),
+        ("x", "is none of 0 to 3"),
+        ("+1", "is none"),
+        (" 1 ", "is none"),
+        ("01", "is none"),
+    ] {
         let refused = of_job(index);
         assert_eq!(refused.status.code(), Some(2));
         assert!(text(&refused).contains(expected), "{}", text(&refused));

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 pub(super) const PREFIX: &str = "INPUT_";
 
 /// The inputs, as `action.yml` has them; other options of `action` have their variables only.
-pub(super) const INPUTS: [&str; 25] = [
+pub(super) const INPUTS: [&str; 28] = [
     "images-file",
     "mode",
     "dry-run",
@@ -25,9 +25,12 @@ pub(super) const INPUTS: [&str; 25] = [
     "policy-file",
     "on-tag-conflict",
     "signatures",
+    "trust-root",
     "create-repositories",
     "concurrency",
     "timeout",
+    "plan",
+    "require-reviewed",
     "shard",
     "shard-plan",
     "shards",
@@ -41,6 +44,30 @@ pub(super) const INPUTS: [&str; 25] = [
     "github-token",
     "debug",
 ];
+
+/// Options that a workflow gives by their variables.
+const VARIABLES: [&str; 5] = ["ca-file", "client-cert", "client-key", "endpoint", "plain-http"];
+
+/// A message about options in the words of whoever writes a workflow: inputs, and variables where there is no input.
+#[must_use]
+pub fn in_inputs(message: &str) -> String {
+    let mut parts = message.split("--");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(part.len());
+        let (name, rest) = part.split_at(end);
+        let called = match name {
+            input if INPUTS.contains(&input) => format!("the input {input}"),
+            variable if VARIABLES.contains(&variable) => {
+                format!("SYNCER_{}", variable.to_ascii_uppercase().replace('-', "_"))
+            }
+            other => format!("--{other}"),
+        };
+        told.push_str(&called);
+        told.push_str(rest);
+    }
+    told
+}
 
 /// What the runner sets as if it were an input: how the container was to be started.
 pub(super) const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
@@ -66,6 +93,13 @@ pub struct ActionOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub dry_run: bool,
+    /// Carry out this plan, as an earlier job's report has it: no tag is resolved again
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Mirror nothing that is not as it was reviewed in its pull request
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
+        default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
+    pub require_reviewed: bool,
     /// When to write the comment on the pull request
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub comment: CommentWhen,

@@ -5,6 +5,7 @@
 
 mod action;
 mod pin;
+mod policy;
 mod report;
 mod shard;
 mod value;
@@ -19,8 +20,9 @@ use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS};
+pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS, in_inputs};
 pub use pin::PinOptions;
+pub use policy::{ExplainOptions, PolicyCommand};
 pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};
 pub use shard::{ShardCount, ShardOptions, WhichShard};
 pub use value::Endpoint;
@@ -83,6 +85,9 @@ pub enum Command {
     /// Write the digests of today's tags into the list
     #[command(after_help = pin::AFTER_HELP)]
     Pin(Box<PinOptions>),
+    /// Work with the operator's policy
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Work with reports that are written already
     #[command(subcommand)]
     Report(ReportCommand),
@@ -99,6 +104,9 @@ pub struct SyncOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false",
         default_missing_value = "true", value_parser = value::boolean, action = clap::ArgAction::Set)]
     pub dry_run: bool,
+    /// Carry out this plan, as `plan --out` wrote it: no tag is resolved again
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
     /// What `plan` has too.
     #[command(flatten)]
     pub run: RunOptions,
@@ -110,6 +118,9 @@ pub struct SyncOptions {
 /// The options of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanOptions {
+    /// Write the plan to this file, for `sync --plan`; nothing is written where it is not whole
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// What `sync` has too.
     #[command(flatten)]
     pub run: RunOptions,
@@ -137,6 +148,10 @@ pub struct RunOptions {
     /// What to do about signatures, SBOMs and attestations
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub signatures: SignaturesMode,
+    /// Check keyless signatures by this trust root, as `cosign trusted-root create` or `gh attestation trusted-root`
+    /// writes it, and not by the one that is built in
+    #[arg(long, value_name = "FILE")]
+    pub trust_root: Option<PathBuf>,
     /// What a tag that has other content at the target means; nothing is overwritten either way
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub on_tag_conflict: OnTagConflict,
@@ -323,7 +338,7 @@ pub enum Format {
     Markdown,
 }
 
-/// `--format` of `doctor` and `pin`.
+/// `--format` of `doctor`, `pin` and `policy explain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum PlainFormat {
     /// For a terminal.
@@ -349,6 +364,8 @@ pub enum SchemaName {
     Doctor,
     /// What `pin --format json` writes.
     Pin,
+    /// What `policy explain --format json` writes.
+    Explanation,
 }
 
 /// Reads the arguments, the program's name being the first, and the variables.
@@ -373,6 +390,7 @@ pub fn parse(
         options.run.log.debug |= variables.says_true("SYNCER_DEBUG");
         // This one as well: with it the variable would never count.
         options.run.create_repositories |= variables.says_true("SYNCER_CREATE_REPOSITORIES");
+        options.require_reviewed |= variables.says_true("SYNCER_REQUIRE_REVIEWED");
     }
     let checked = match &asked {
         Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => {

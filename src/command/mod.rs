@@ -9,21 +9,28 @@ mod login;
 mod merge;
 mod options;
 mod pin;
+mod planned;
+mod policy;
 mod registries;
+mod reviewing;
 pub mod schema;
 pub mod serve;
 mod shard;
 mod surroundings;
 pub mod sync;
 
+use std::path::Path;
+
 use crate::cli::{
-    Cli, Command, DoctorOptions, LogOptions, MergeOptions, OutputOptions, PinOptions, ReportCommand,
-    ReportOptions, RunOptions, ServeOptions,
+    Cli, Command, DoctorOptions, ExplainOptions, LogOptions, MergeOptions, OutputOptions, PinOptions,
+    PolicyCommand, ReportCommand, ReportOptions, RunOptions, ServeOptions,
 };
 use crate::console::{print, print_error, show_progress};
 use crate::event::Events;
 use crate::report::{Interruption, Mode, Report};
 pub use options::UsageError;
+pub use planned::Planned;
+pub use reviewing::{Found, Reviewing, Reviews};
 pub use surroundings::Surroundings;
 
 /// The exit code of a usage that is wrong (DESIGN: "bad usage, list or policy").
@@ -40,13 +47,18 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
     match cli.command {
         Command::Sync(options) => {
             let mode = if options.dry_run { Mode::Plan } else { Mode::Sync };
-            main_job(&options.run, &options.output, mode, &surroundings).await
+            let plans = Plans { read: options.plan.as_deref(), write: None };
+            main_job(&options.run, &options.output, mode, plans, &surroundings).await
         }
-        Command::Plan(options) => main_job(&options.run, &options.output, Mode::Plan, &surroundings).await,
+        Command::Plan(options) => {
+            let plans = Plans { read: None, write: options.out.as_deref() };
+            main_job(&options.run, &options.output, Mode::Plan, plans, &surroundings).await
+        }
         Command::Action(options) => action::run(&options, &surroundings).await,
         Command::Doctor(options) => Box::pin(examine(&options, &surroundings)).await,
         Command::Pin(options) => Box::pin(pin_lists(&options, &surroundings)).await,
         Command::Serve(options) => serve(options, &surroundings).await,
+        Command::Policy(PolicyCommand::Explain(options)) => explain(&options, &surroundings),
         Command::Report(ReportCommand::Merge(options)) => merge_reports(&options, &surroundings),
         Command::Schema(options) => printed(schema::text(options.name)),
         Command::Completions(options) => {
@@ -59,15 +71,25 @@ pub async fn run(cli: Cli, surroundings: Surroundings) -> u8 {
     }
 }
 
+/// The files of plans that a run is about.
+#[derive(Clone, Copy)]
+struct Plans<'a> {
+    /// The one that is carried out.
+    read: Option<&'a Path>,
+    /// Where one goes that can be.
+    write: Option<&'a Path>,
+}
+
 /// `sync` and `plan`.
 async fn main_job(
     options: &RunOptions,
     output: &OutputOptions,
     mode: Mode,
+    plans: Plans<'_>,
     surroundings: &Surroundings,
 ) -> u8 {
     surroundings.start_log(options.log.debug);
-    let job = options::job(options, mode, surroundings);
+    let job = options::job(options, mode, plans.read, surroundings);
     let job = match job.and_then(|job| login::check(&job).map(|()| job)) {
         Ok(job) => job,
         Err(error) => {
@@ -75,7 +97,7 @@ async fn main_job(
             return USAGE;
         }
     };
-    if let Err(error) = options::check_places(&output.report) {
+    if let Err(error) = options::check_places(&output.report, plans.write) {
         print_error(&error.text(surroundings.error_look()));
         return USAGE;
     }
@@ -99,18 +121,18 @@ async fn main_job(
             return USAGE;
         }
     };
-    tell(&report, &output.report, surroundings)
+    tell(&report, &output.report, plans.write, surroundings)
 }
 
 /// `report merge`.
 fn merge_reports(options: &MergeOptions, surroundings: &Surroundings) -> u8 {
     surroundings.start_log(options.log.debug);
-    if let Err(error) = options::check_places(&options.output) {
+    if let Err(error) = options::check_places(&options.output, None) {
         print_error(&error.text(surroundings.error_look()));
         return USAGE;
     }
     match merge::merged(&options.files) {
-        Ok(report) => tell(&report, &options.output, surroundings),
+        Ok(report) => tell(&report, &options.output, None, surroundings),
         Err(faults) => {
             for fault in faults {
                 print_error(&UsageError::Option(fault).text(surroundings.error_look()));
@@ -120,8 +142,8 @@ fn merge_reports(options: &MergeOptions, surroundings: &Surroundings) -> u8 {
     }
 }
 
-/// Puts the report where it was asked for.
-fn tell(report: &Report, output: &ReportOptions, surroundings: &Surroundings) -> u8 {
+/// Puts the report where it was asked for; `plan` is where a plan goes that can be carried out.
+fn tell(report: &Report, output: &ReportOptions, plan: Option<&Path>, surroundings: &Surroundings) -> u8 {
     let code = report.verdict().exit_code();
     let text = report.render(options::format(output.format), surroundings.output_look());
     let mut failed = Vec::new();
@@ -129,6 +151,14 @@ fn tell(report: &Report, output: &ReportOptions, surroundings: &Surroundings) ->
         && let Err(error) = options::replace(path, &report.json())
     {
         failed.push(format!("failed to write the report {}: {error}", path.display()));
+    }
+    if let Some(path) = plan {
+        // A part of a plan could be taken for all of it.
+        if report.run.interruption.is_some() {
+            failed.push(format!("the plan {} is not written: it is not whole", path.display()));
+        } else if let Err(error) = options::replace(path, &report.json()) {
+            failed.push(format!("failed to write the plan {}: {error}", path.display()));
+        }
     }
     if let Some(path) = &output.summary
         && let Err(error) = options::append(path, &report.markdown(options::SUMMARY_LIMIT))
@@ -175,6 +205,21 @@ async fn pin_lists(options: &PinOptions, surroundings: &Surroundings) -> u8 {
     let code = printed(&pin::rendered(&pins.found, options.format, surroundings.output_look()));
     print_error(&error);
     code.max(crate::pin::exit_code(&pins.found))
+}
+
+/// `policy explain`.
+fn explain(options: &ExplainOptions, surroundings: &Surroundings) -> u8 {
+    surroundings.start_log(options.log.debug);
+    match policy::explain(options) {
+        Ok(explained) => {
+            let code = printed(&policy::rendered(&explained, options.format, surroundings.output_look()));
+            code.max(explained.exit_code)
+        }
+        Err(error) => {
+            print_error(&error.text(surroundings.error_look()));
+            USAGE
+        }
+    }
 }
 
 async fn serve(options: ServeOptions, surroundings: &Surroundings) -> u8 {

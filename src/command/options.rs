@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::login::login;
+use super::planned;
 use super::registries;
-use super::shard::share;
+use super::shard::{Share, share};
 use super::surroundings::Surroundings;
 use super::sync::Job;
 use crate::cli::{self, ConnectionOptions, CredentialOptions, ReportOptions, RunOptions};
@@ -19,6 +20,7 @@ use crate::oci::Registry;
 use crate::policy::{self, Policy};
 use crate::registry::{Credential, Credentials, Settings};
 use crate::report::{Format, Look, Mode, OnTagConflict, diagnostics};
+use crate::verify::{LARGEST_ROOT, Root};
 
 /// The most bytes that GitHub takes as a step's summary; a larger one is dropped whole.
 pub(super) const SUMMARY_LIMIT: usize = 1_000_000;
@@ -55,16 +57,26 @@ impl From<Faults> for UsageError {
     }
 }
 
-/// Reads what the options name and puts a job together.
-pub(super) fn job(options: &RunOptions, mode: Mode, surroundings: &Surroundings) -> Result<Job, UsageError> {
+/// Reads what the options name and puts a job together; `plan` is the one that is carried out.
+pub(super) fn job(
+    options: &RunOptions,
+    mode: Mode,
+    plan: Option<&Path>,
+    surroundings: &Surroundings,
+) -> Result<Job, UsageError> {
     let policy = match &options.policy_file {
         Some(path) => policy::read(path).map_err(UsageError::Policy)?,
         None => Policy::default(),
     };
     let mut config =
         config::read(&options.images_files, prefix_sources(options, &policy, None), signatures(options))?;
-    let part = share(&options.share, &mut config, surroundings)?;
-    Ok(Job { part, ..assemble(options, mode, config, policy, surroundings)? })
+    let planned = plan.map(|path| planned::load(path, &config, &policy)).transpose()?;
+    let lists = config.digest();
+    let Share { part, remarks } = share(&options.share, &mut config, surroundings)?;
+    if let Some(planned) = &planned {
+        planned.check_covers(&config.entries)?;
+    }
+    Ok(Job { part, remarks, lists, planned, ..assemble(options, mode, config, policy, surroundings)? })
 }
 
 /// Where a target prefix can come from. `trusted` is it where the lists' author is not to decide.
@@ -104,6 +116,7 @@ pub(super) fn assemble(
     };
     let stated = registries::stated(&policy, sources.chain(target)).collect();
     Ok(Job {
+        lists: config.digest(),
         settings: Settings {
             stated,
             create_repositories: options.create_repositories,
@@ -112,8 +125,12 @@ pub(super) fn assemble(
             deadline: Instant::now().checked_add(options.timeout),
             ..settings(&options.connections)?
         },
+        trust_root: Arc::new(trust_root(options.trust_root.as_deref())?),
         config,
         part: None,
+        remarks: Vec::new(),
+        planned: None,
+        reviewing: None,
         policy,
         mode,
         on_tag_conflict: match options.on_tag_conflict {
@@ -126,9 +143,10 @@ pub(super) fn assemble(
 }
 
 /// Fails if there is no folder for what is to be written after the run: that would be late to say so.
-pub(super) fn check_places(output: &ReportOptions) -> Result<(), UsageError> {
-    for (name, path) in [("--report", &output.report), ("--summary", &output.summary)] {
-        let folder = path.as_deref().map(folder_of).filter(|folder| !folder.is_dir());
+pub(super) fn check_places(output: &ReportOptions, plan: Option<&Path>) -> Result<(), UsageError> {
+    let (report, summary) = (output.report.as_deref(), output.summary.as_deref());
+    for (name, path) in [("--report", report), ("--summary", summary), ("--out", plan)] {
+        let folder = path.map(folder_of).filter(|folder| !folder.is_dir());
         if let Some(folder) = folder {
             return Err(option(format!("{name}: there is no folder {}; make it first", folder.display())));
         }
@@ -161,6 +179,23 @@ pub(super) fn settings(options: &ConnectionOptions) -> Result<Settings, UsageErr
         identity,
         ..Settings::default()
     })
+}
+
+/// Whom keyless signatures are checked by: what is built in, or a file.
+fn trust_root(path: Option<&Path>) -> Result<Root, UsageError> {
+    let Some(path) = path else { return Root::embedded().map_err(|error| option(error.to_string())) };
+    let name = path.display().to_string();
+    let read = || {
+        let file = std::fs::File::open(path)?;
+        let written = file.metadata().and_then(|it| it.modified()).ok();
+        let mut text = String::new();
+        file.take(LARGEST_ROOT as u64 + 1).read_to_string(&mut text)?;
+        Ok::<_, io::Error>((text, written))
+    };
+    let (text, written) =
+        read().map_err(|error| option(format!("--trust-root: failed to read {name}: {error}")))?;
+    let root = Root::from_json(&name, &text, written);
+    root.map_err(|error| option(format!("--trust-root: {name} is not usable: {error}")))
 }
 
 /// The credential that was given for the target's registry itself.

@@ -3,6 +3,7 @@
 use crate::cli::SchemaName;
 use crate::config::LIST_SCHEMA;
 use crate::doctor::DOCTOR_SCHEMA;
+use crate::explain::EXPLANATION_SCHEMA;
 use crate::pin::PIN_SCHEMA;
 use crate::policy::POLICY_SCHEMA;
 use crate::report::json::{PLAN_SCHEMA, REPORT_SCHEMA};
@@ -17,5 +18,6 @@ pub const fn text(name: SchemaName) -> &'static str {
         SchemaName::Plan => PLAN_SCHEMA,
         SchemaName::Doctor => DOCTOR_SCHEMA,
         SchemaName::Pin => PIN_SCHEMA,
+        SchemaName::Explanation => EXPLANATION_SCHEMA,
     }
 }

@@ -1,6 +1,6 @@
 //! The part of the lists that this run does, where several runs share them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::oci::Repository;
 use crate::plan::{Decision, Item};
 use crate::report::{Part, Report, json};
-use crate::shard::{Division, Shard, advised};
+use crate::shard::{Division, Shard, advised, number};
 
 /// The largest report that is read back.
 const LARGEST_REPORT: u64 = 256 * 1024 * 1024;
@@ -22,24 +22,62 @@ const EACH: u64 = 1024 * 1024;
 /// The variable by which Kubernetes says which pod of an Indexed Job this is, counted from 0.
 const JOB_INDEX: &str = "JOB_COMPLETION_INDEX";
 
+/// The part of the lists that a run does.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    /// Which it is; `None` if it is all of them.
+    pub(super) part: Option<Part>,
+    /// What there is to say of how they were divided.
+    pub(super) remarks: Vec<String>,
+}
+
 /// Leaves in `config` the entries of this run's shard, and says which part of the lists that is.
 pub(super) fn share(
     options: &ShardOptions,
     config: &mut Config,
     surroundings: &Surroundings,
-) -> Result<Option<Part>, UsageError> {
-    let Some(which) = options.shard else { return Ok(None) };
+) -> Result<Share, UsageError> {
+    let Some(which) = options.shard else { return Ok(Share::default()) };
     let shard = shard(which, surroundings).map_err(UsageError::Option)?;
+    let mut remarks = Vec::new();
     let division = match &options.shard_plan {
         None => Division::by_name(shard.count()),
         Some(path) => {
-            let plan = read(path).map_err(|error| UsageError::Option(format!("--shard-plan: {error}")))?;
-            Division::balanced(shard.count(), &weights(&plan))
+            let plan =
+                read_plan(path).map_err(|error| UsageError::Option(format!("--shard-plan: {error}")))?;
+            let weights = weights(&plan);
+            remarks.extend(doubt(&plan, &weights, config));
+            Division::balanced(shard.count(), &weights)
         }
     };
     let part = Part { shard, images: config.entries.len(), lists: config.digest() };
     config.entries.retain(|entry| division.shard_of(&entry.target.repository) == shard.index());
-    Ok(Some(part))
+    Ok(Share { part: Some(part), remarks })
+}
+
+/// Why a plan may not be the one that was meant, as a sentence without its full stop. It is the same for all shards, so
+/// that it is said once of all of them.
+fn doubt(plan: &Report, weights: &BTreeMap<Repository, u64>, config: &Config) -> Option<String> {
+    let listed: BTreeSet<&Repository> = config.entries.iter().map(|entry| &entry.target.repository).collect();
+    let known = listed.iter().filter(|repository| weights.contains_key(**repository)).count();
+    let what = if listed.is_empty() {
+        return None;
+    } else if let Some(part) = &plan.run.part {
+        format!("is of {} alone", part.name())
+    } else if plan.plan.items.is_empty() {
+        "has no images".to_owned()
+    } else if plan.prefix != config.prefix {
+        format!("is of another target prefix, `{}`", plan.prefix)
+    } else if known * 2 < listed.len() {
+        let known = if known == 0 { "none".to_owned() } else { known.to_string() };
+        format!("has {known} of the {} target repositories of the list", listed.len())
+    } else {
+        return None;
+    };
+    Some(format!(
+        "The plan of `--shard-plan` {what}: the shards do the whole list, but may be unbalanced; make a plan of \
+         that list, without `--shard`, and give the same one to all of them"
+    ))
 }
 
 fn shard(which: WhichShard, surroundings: &Surroundings) -> Result<Shard, String> {
@@ -53,13 +91,22 @@ fn shard(which: WhichShard, surroundings: &Surroundings) -> Result<Shard, String
              the number of this run: 1/{count}"
         )
     })?;
-    let index = index.expose().trim().parse::<usize>().ok().and_then(|index| index.checked_add(1));
+    let index = number(index.expose()).ok().and_then(|index| index.checked_add(1));
     index.and_then(|index| Shard::new(index, count).ok()).ok_or_else(|| {
         format!(
             "--shard job/{count}: the variable {JOB_INDEX} is none of 0 to {}; the Job's `completions` and N are the same",
             count - 1
         )
     })
+}
+
+/// Reads the plan by which shards are balanced. All of them read the same one: a pipe can be read once, and one that
+/// nobody writes to, or a device, would be waited for without an end.
+fn read_plan(path: &Path) -> Result<Report, String> {
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(format!("{} is no file: give the report that `plan --report` wrote", path.display()));
+    }
+    read(path)
 }
 
 /// Reads a report that a run wrote.

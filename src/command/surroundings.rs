@@ -5,6 +5,8 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -119,6 +121,14 @@ impl Surroundings {
             .with_writer(writer)
             .try_init();
     }
+}
+
+/// Why the run has to end, for all who wait for it.
+pub(super) type Stop = Shared<BoxFuture<'static, Interruption>>;
+
+/// As [`stop`], for many.
+pub(super) fn stop_for_all(limit: Duration) -> Stop {
+    stop(Some(limit)).boxed().shared()
 }
 
 /// Completes when the process is asked to end, or when its time is over.

@@ -3,21 +3,25 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures::FutureExt as _;
 
+use super::planned::{Planned, SettledSources};
+use super::reviewing::Reviewing;
 use crate::config::{Config, TargetPrefix};
 use crate::copy::copy;
 use crate::event::Events;
-use crate::inspect::{Depth, Inspection, inspect};
+use crate::inspect::{Depth, Inspection, Wanted, inspect, written};
 use crate::layout::Layout;
-use crate::oci::Registry;
+use crate::oci::{Digest, Registry};
 use crate::plan::{Plan, plan};
 use crate::policy::Policy;
 use crate::registry::{Credential, Credentials, Registries, Settings, SetupError};
-use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run};
-use crate::store::{self, Remembered, Source, Sources, Target};
+use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run, TrustRoot};
+use crate::store::{self, Remembered, Settled, Source, Sources, Target};
+use crate::trust::Verifier;
+use crate::verify::{Origin, Root};
 
 /// Manifests are kept between inspection and copy up to so many bytes for each registry.
 const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
@@ -29,12 +33,22 @@ pub struct Job {
     pub config: Config,
     /// Which part of the lists the images are, where several runs share them.
     pub part: Option<Part>,
+    /// What there is to say of the run as a whole before it begins: sentences without their full stops.
+    pub remarks: Vec<String>,
+    /// The digest of what the lists ask for, all parts of them together.
+    pub lists: Digest,
+    /// The plan that is carried out, if one was made before.
+    pub planned: Option<Planned>,
+    /// What the plan is compared with before it is carried out.
+    pub reviewing: Option<Reviewing>,
     /// What the operator asks for.
     pub policy: Policy,
     /// Whether it is done or only said.
     pub mode: Mode,
     /// What a conflict means for the exit code.
     pub on_tag_conflict: OnTagConflict,
+    /// Whom keyless signatures are checked by.
+    pub trust_root: Arc<Root>,
     /// How registries are reached.
     pub settings: Settings,
     /// Who we are at registries.
@@ -64,15 +78,34 @@ impl Job {
         let stop = stop.shared();
         let stopped = stop.clone().map(drop::<Interruption> as fn(_)).shared();
         let registries = Registries::new(self.settings.clone(), Arc::clone(&self.credentials))?;
-        let sources = Arc::new(self.sources(&registries));
+        let mut sources = self.sources(&registries);
+        let settled = self.planned.as_ref().map(|planned| settle(planned, &mut sources));
+        let sources = Arc::new(sources);
         let sink = self.sink(&registries);
         let (readable, depth): (Arc<dyn Source>, _) = match &sink {
             Sink::ToRead(target) => (Arc::clone(target), Depth::Full),
             Sink::ToWrite(target) => (Arc::<dyn Target>::clone(target), Depth::Needed),
         };
+        let now = SystemTime::now();
+        let verifier = Verifier::new(Arc::clone(&self.trust_root), now);
+        let wanted = Wanted { config: &self.config, policy: &self.policy, verifier: &verifier };
         let Inspection { inventory, unseen } =
-            inspect(&self.config, &self.policy, &sources, &readable, depth, events, stopped.clone()).await;
-        let plan = Arc::new(plan(&self.config, &self.policy, inventory));
+            inspect(wanted, &sources, &readable, depth, events, stopped.clone()).await;
+        let mut plan = plan(&self.config, &self.policy, inventory);
+        if let (Some(planned), Some(settled)) = (&self.planned, &settled) {
+            planned.hold(&mut plan, &unseen, settled);
+        }
+        let mut review = None;
+        if let Some(reviewing) = &self.reviewing {
+            let in_time = tokio::select! {
+                compared = reviewing.compare(&mut plan) => { review = compared; true }
+                () = stopped.clone() => false,
+            };
+            if !in_time {
+                reviewing.give_up(&mut plan);
+            }
+        }
+        let plan = Arc::new(plan);
         for item in &plan.items {
             tracing::debug!(source = %item.source, target = %item.target, decision = item.decision.word());
         }
@@ -98,10 +131,14 @@ impl Job {
             bytes_sent_twice: traffic.sent_twice.load(Ordering::Relaxed),
             on_tag_conflict: self.on_tag_conflict,
             pulls,
+            trust_root: self.policy.needs_trust_root().then(|| told(&self.trust_root, now)),
             part: self.part,
+            lists: Some(self.lists),
+            review,
+            by_plan: self.planned.map(|planned| planned.digest),
             unreported: None,
             interruption: stop.peek().copied(),
-            remarks: Vec::new(),
+            remarks: self.remarks,
             commit: None,
             log: None,
         };
@@ -140,6 +177,30 @@ impl Job {
             (TargetPrefix::Layout { folder }, Mode::Plan) => Sink::ToRead(Arc::new(Layout::new(folder))),
             (TargetPrefix::Layout { folder }, Mode::Sync) => Sink::ToWrite(Arc::new(Layout::new(folder))),
         }
+    }
+}
+
+/// Has a plan count for all sources that it speaks of.
+fn settle(planned: &Planned, sources: &mut Sources) -> SettledSources {
+    let settled = planned.settle(sources);
+    for (registry, source) in &settled {
+        sources.insert(registry.clone(), Arc::<Settled>::clone(source));
+    }
+    settled
+}
+
+/// What there is to say of a trust root: where it is from, and how old it is.
+fn told(root: &Root, now: SystemTime) -> TrustRoot {
+    let days = |at: SystemTime| now.duration_since(at).ok().map(|age| age.as_secs() / 86_400);
+    TrustRoot {
+        origin: match root.origin() {
+            Origin::Embedded => "embedded".to_owned(),
+            Origin::File(name) => name.clone(),
+        },
+        digest: root.digest().to_string(),
+        published: root.as_of().and_then(written),
+        newest: root.newest().and_then(written),
+        days: root.as_of().and_then(days),
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Trusted<'a> {
     pub prefix: &'a TargetPrefix,
     /// What the lists stated before the change. That it still stands there is no more than a warning.
     pub stated_before: Option<&'a TargetPrefix>,
+    /// Whether nobody but the lists says it, so that it has to stay in them.
+    pub by_lists: bool,
 }
 
 /// What can be used of lists, whatever is wrong with the rest of them.
@@ -148,33 +150,22 @@ fn decide_prefix(
 ) -> Result<TargetPrefix, Vec<Fault>> {
     let typed = sources.command_line.map(str::parse::<TargetPrefix>).transpose();
     let typed = typed.map_err(|error| vec![Fault::new(None, &format!("{COMMAND_LINE}: {error}"))])?;
+    let overridden = sources.policy.zip(typed.as_ref()).filter(|(policy, typed)| **typed != policy.prefix);
+    warnings.extend(overridden.map(|(policy, typed)| {
+        let message = format!(
+            "the policy's `{}` is the target prefix; `{typed}` of {COMMAND_LINE} has no effect: take it out",
+            policy.prefix
+        );
+        Diagnostic::new(policy.location.clone(), &message)
+    }));
     let mut stated = lists.iter().filter_map(|(diagnostics, list)| match &list.prefix {
         Prefix::Stated(place, prefix) => Some((diagnostics.location(*place), prefix)),
         Prefix::None | Prefix::Unknown => None,
     });
-    if let Some(Trusted { prefix: trusted, stated_before }) = sources.trusted {
-        let mut differing = Vec::new();
-        for (location, other) in stated.filter(|(_, other)| *other != trusted) {
-            let message = format!(
-                "`{other}` is not where the images go: that is `{trusted}`, by the policy, the workflow or the list of \
-                 the branch that this is to be merged into, and a change of the list cannot move it; take the line out"
-            );
-            if stated_before == Some(other) {
-                warnings.push(Diagnostic::new(location, &message));
-            } else {
-                differing.push(Fault::new(Some(location), &message));
-            }
-        }
-        return if differing.is_empty() { Ok(trusted.clone()) } else { Err(differing) };
+    if let Some(trusted) = sources.trusted {
+        return as_trusted(trusted, lists, stated, warnings);
     }
     if let Some(policy) = sources.policy {
-        warnings.extend(typed.filter(|typed| *typed != policy.prefix).map(|typed| {
-            let message = format!(
-                "the policy's `{}` is the target prefix; `{typed}` of {COMMAND_LINE} has no effect: take it out",
-                policy.prefix
-            );
-            Diagnostic::new(policy.location.clone(), &message)
-        }));
         warnings.extend(stated.filter(|(_, other)| **other != policy.prefix).map(|(location, other)| {
             let message = format!(
                 "`{other}` has no effect: the policy ({}) says that the target prefix is `{}`; take it out",
@@ -205,6 +196,37 @@ fn decide_prefix(
         })
         .collect();
     if differing.is_empty() { Ok(prefix.clone()) } else { Err(differing) }
+}
+
+/// The prefix that a change does not decide. What it takes away is missed by the first sync after it.
+fn as_trusted<'a>(
+    Trusted { prefix, stated_before, by_lists }: Trusted<'_>,
+    lists: &[(Diagnostics, List)],
+    stated: impl Iterator<Item = (Location, &'a TargetPrefix)>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<TargetPrefix, Vec<Fault>> {
+    let advice = if by_lists { format!("leave it as `{prefix}`") } else { "take the line out".to_owned() };
+    let mut faults = Vec::new();
+    for (location, other) in stated.filter(|(_, other)| *other != prefix) {
+        let message = format!(
+            "`{other}` is not where the images go: that is `{prefix}`, by the policy, the workflow or the list of the \
+             branch that this is to be merged into, and a change of the list cannot move it; {advice}"
+        );
+        if stated_before == Some(other) {
+            warnings.push(Diagnostic::new(location, &message));
+        } else {
+            faults.push(Fault::new(Some(location), &message));
+        }
+    }
+    let none = lists.iter().all(|(_, list)| matches!(list.prefix, Prefix::None));
+    if by_lists && none && stated_before.is_some() {
+        let message = format!(
+            "the change takes `targetRepoPrefix` out of the list, and nothing else says where images go: no sync can \
+             run after it; put `targetRepoPrefix: {prefix}` back, or state it in the policy or the workflow first"
+        );
+        faults.push(Fault::new(None, &message));
+    }
+    if faults.is_empty() { Ok(prefix.clone()) } else { Err(faults) }
 }
 
 /// The entries of all lists, each target once.

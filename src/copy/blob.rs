@@ -22,7 +22,7 @@ const NOT_FROM_URLS: &str = "; the layer has `urls`, from which none is ever fet
                              or mirror an image that holds all its layers";
 
 /// A blob of more bytes than this is large; a smaller one is soon through.
-const LARGE: u64 = 1024 * 1024;
+pub(super) const LARGE: u64 = 1024 * 1024;
 
 /// So many large blobs of one source are on their way at a time: each takes some memory, and more of them would but
 /// share the same line.

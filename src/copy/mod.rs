@@ -8,6 +8,7 @@ mod ahead;
 mod blob;
 mod companion;
 mod image;
+mod lines;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,9 +22,7 @@ use crate::oci::Digest;
 use crate::plan::{Cause, CauseKind, Decision, Item, Outcome, Plan, RemarkKind, Result, Side, Transfer};
 use crate::store::{Sources, Target};
 use blob::Ledger;
-
-/// So many images are copied together. Each registry has its own limit of requests besides.
-const AT_A_TIME: usize = 64;
+use lines::Lines;
 
 /// What all images of a run share.
 struct Run {
@@ -68,15 +67,13 @@ pub async fn copy(
             run.tell_finished(item, result);
         }
     }
-    let mut waiting = waiting.into_iter();
+    let mut lines = Lines::of(&run.plan.items, waiting);
     let ahead = AbortOnDropHandle::new(tokio::spawn(ahead::run(Arc::clone(&run))));
     let mut tasks = JoinSet::new();
     let mut under_way: HashMap<Id, usize> = HashMap::new();
     tokio::pin!(stop);
     loop {
-        while tasks.len() < AT_A_TIME
-            && let Some(index) = waiting.next()
-        {
+        while let Some(index) = lines.next() {
             let run = Arc::clone(&run);
             under_way.insert(tasks.spawn(async move { run.item(index).await }).id(), index);
         }
@@ -90,6 +87,7 @@ pub async fn copy(
             Some(Err(error)) => (error.id(), crashed()),
         };
         if let Some(index) = under_way.remove(&id) {
+            lines.finished(index);
             run.tell_finished(index, &result);
             results[index] = Some(result);
         }

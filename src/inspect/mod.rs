@@ -8,6 +8,7 @@ mod odds;
 mod platforms;
 mod present;
 mod source;
+mod verification;
 
 use std::sync::Arc;
 
@@ -19,15 +20,17 @@ use crate::fault::cause;
 use crate::oci::{Digest, ManifestRef, RawManifest};
 use crate::plan::{
     Cause, Companion, CompanionKind, Companions, Found, Graph, Inventory, Observation, Platforms, Side,
-    SourceState, TargetState, forbidden, may_move,
+    SourceState, TargetState, Verification, forbidden, may_move,
 };
 use crate::policy::Policy;
 use crate::store::{Source, Sources, StoreError, StoreErrorKind};
-use crate::trust::{Sides, companions};
+use crate::trust::{Sides, Verifier, companions};
 use crate::walk::{digests, walk};
 use line::{InTurn, Place};
 use odds::Odds;
 use source::AtSource;
+
+pub use verification::written;
 
 /// So many entries are looked at together. Each registry has its own limit of requests besides.
 const AT_A_TIME: usize = 256;
@@ -40,6 +43,17 @@ pub enum Depth {
     /// What the reader of a plan wants to know as well: sizes and platforms of everything, and which
     /// bytes would have to move. A target that may not be read is no failure then.
     Full,
+}
+
+/// What is wanted of the images, and what their signatures are checked with.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The lists.
+    pub config: &'a Config,
+    /// The operator's rules.
+    pub policy: &'a Policy,
+    /// What signatures are checked with.
+    pub verifier: &'a Verifier,
 }
 
 /// What was found out.
@@ -55,14 +69,14 @@ pub struct Inspection {
 ///
 /// Nobody is asked for an image whose source the policy does not allow.
 pub async fn inspect(
-    config: &Config,
-    policy: &Policy,
+    wanted: Wanted<'_>,
     sources: &Sources,
     target: &Arc<dyn Source>,
     depth: Depth,
     events: &Events,
     stop: impl Future<Output = ()> + Clone,
 ) -> Inspection {
+    let Wanted { config, policy, verifier } = wanted;
     events.tell(Event::InspectionStarted { entries: config.entries.len() });
     let places = line::places(config);
     let (places, odds) = (&places, &Odds::of(config.entries.len()));
@@ -70,6 +84,8 @@ pub async fn inspect(
         .map(|(index, entry)| async move {
             let look = Look {
                 entry,
+                policy,
+                verifier,
                 signatures: config.signatures,
                 may_move: may_move(config, policy, entry),
                 requires_platforms: policy.requires_platforms(),
@@ -81,7 +97,10 @@ pub async fn inspect(
                 (Some(cause), _) => observation(SourceState::Blocked(cause), TargetState::Absent),
                 (None, Some(source)) => {
                     let registry = &entry.source.registry;
-                    look.observe(&InTurn::new(source.as_ref(), registry, &places[index])).await
+                    let source = InTurn::new(source.as_ref(), registry, &places[index]);
+                    let mut observation = look.observe(&source).await;
+                    observation.verification = look.verify(&source, &observation).await;
+                    observation
                 }
                 (None, None) => look.unknown_registry(),
             };
@@ -133,6 +152,8 @@ fn in_order(config: &Config, observations: Vec<Option<Observation>>) -> Inspecti
 #[derive(Clone, Copy)]
 struct Look<'a> {
     entry: &'a Entry,
+    policy: &'a Policy,
+    verifier: &'a Verifier,
     signatures: Signatures,
     /// Whether the target's tag may move, so that what it would move to matters.
     may_move: bool,
@@ -313,7 +334,8 @@ impl Look<'_> {
             source,
             source_repository: &self.entry.source.repository,
             // Where a signature decides, it is asked for and not looked up in a list.
-            believes_lists: self.signatures != Signatures::Require,
+            believes_lists: self.signatures != Signatures::Require
+                && self.policy.signatures_of(&self.entry.source).is_none(),
             source_tag: self.entry.source.tag.as_ref().filter(|_| self.entry.source.digest.is_none()),
             image,
             target: readable.then_some(self.target),
@@ -405,6 +427,7 @@ fn observation(source: SourceState, target: TargetState) -> Observation {
         platforms: Platforms::NotAsked,
         graph: None,
         companions: Companions::NotAsked,
+        verification: Verification::NotAsked,
         seen_blobs: Vec::new(),
     }
 }

@@ -83,18 +83,47 @@ async fn of_single(
     }
 }
 
-/// What an image's configuration says that it runs on (OCI image-spec, config.md).
+/// What matters of an image's configuration (OCI image-spec, config.md).
+#[derive(Deserialize)]
+struct Configuration {
+    created: Option<String>,
+    os: Option<String>,
+    architecture: Option<String>,
+    variant: Option<String>,
+}
+
+/// When an image was made, as its configuration says.
+pub(super) async fn created(
+    source: &dyn Source,
+    repository: &Repository,
+    config: &Descriptor,
+) -> Result<Option<String>, StoreError> {
+    Ok(configuration(source, repository, config).await?.and_then(|parsed| parsed.created))
+}
+
+/// What an image's configuration says that it runs on.
 async fn read_platform(
     source: &dyn Source,
     repository: &Repository,
     config: &Descriptor,
 ) -> Result<Option<Platform>, StoreError> {
-    #[derive(Deserialize)]
-    struct Configuration {
-        os: Option<String>,
-        architecture: Option<String>,
-        variant: Option<String>,
-    }
+    let parsed = configuration(source, repository, config).await?;
+    Ok(parsed.and_then(|parsed| {
+        Some(Platform {
+            os: parsed.os?,
+            architecture: parsed.architecture?,
+            variant: parsed.variant.filter(|variant| !variant.is_empty()),
+            os_version: None,
+        })
+    }))
+}
+
+/// An image's configuration, or `None` if it is none that can be read.
+async fn configuration(
+    source: &dyn Source,
+    repository: &Repository,
+    config: &Descriptor,
+) -> Result<Option<Configuration>, StoreError> {
     let reference = format!("{repository}@{}", config.digest);
     if config.size > CONFIG_LIMIT {
         let message = format!("an image configuration of {} bytes is not read", config.size);
@@ -105,13 +134,5 @@ async fn read_platform(
     while let Some(piece) = stream.next().await {
         bytes.extend_from_slice(&piece?);
     }
-    let parsed = serde_json::from_slice::<Configuration>(&bytes).ok();
-    Ok(parsed.and_then(|parsed| {
-        Some(Platform {
-            os: parsed.os?,
-            architecture: parsed.architecture?,
-            variant: parsed.variant.filter(|variant| !variant.is_empty()),
-            os_version: None,
-        })
-    }))
+    Ok(serde_json::from_slice(&bytes).ok())
 }

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::verification::{Consequence, consequence};
 use super::{
     Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Companions, Decision, Found, Graph,
     Inventory, Item, Observation, Plan, Platforms, Remark, RemarkKind, Side, SourceState, Standing,
-    TargetState,
+    TargetState, Verification,
 };
 use crate::config::{Config, Entry, Signatures};
 use crate::oci::{Descriptor, Digest, Repository};
@@ -62,7 +63,8 @@ fn violation(entry: &Entry, refusal: &Refusal) -> Cause {
 }
 
 fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observation) -> Item {
-    let Observation { source, target, media_type, platforms, graph, companions, seen_blobs: _ } = observation;
+    let Observation { source, target, media_type, platforms, graph, companions, verification, seen_blobs: _ } =
+        observation;
     let mut item = Item {
         position: entry.position,
         chosen: entry.platforms.clone(),
@@ -83,6 +85,8 @@ fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observat
         graph: None,
         derived: None,
         companions: None,
+        reviewed: None,
+        verification: None,
         remarks: Vec::new(),
     };
     if let TargetState::Present(digest) = &target {
@@ -119,7 +123,9 @@ fn decide(config: &Config, policy: &Policy, entry: &Entry, observation: Observat
         }
     };
     item.weigh_platforms(policy, entry, platforms);
+    item.weigh_verification(policy, entry, verification);
     item.weigh_companions(config.signatures, companions);
+    item.weigh_sizes(policy, entry);
     item
 }
 
@@ -187,6 +193,48 @@ impl Item {
             Platforms::NotAsked => Vec::new(),
         };
         if let Err(refusal) = policy.accepts_platforms(&available, self.derived.is_some()) {
+            self.decision = Decision::Blocked(violation(entry, &refusal));
+        }
+    }
+
+    /// What the policy's rule says of its signatures and its age.
+    fn weigh_verification(&mut self, policy: &Policy, entry: &Entry, verification: Verification) {
+        if !matches!(self.decision, Decision::Copy | Decision::Move | Decision::UpToDate) {
+            return;
+        }
+        match (policy.signatures_of(&entry.source), verification) {
+            (_, Verification::Blocked(cause)) => self.decision = Decision::stopped(cause),
+            (Some(ruling), Verification::Checked(checked)) => {
+                match consequence(&entry.source, &ruling, &checked) {
+                    Consequence::None => {}
+                    Consequence::Remark(message) => self.remark(RemarkKind::Unsigned, message),
+                    Consequence::Violation(cause) => self.decision = Decision::Blocked(cause),
+                }
+                self.verification = Some(checked);
+            }
+            // Nothing goes there of which nobody knows that it may. What is there stays: of an image with fewer
+            // platforms whose source is gone there is nothing left to look at.
+            (Some(_), Verification::NotAsked) if self.decision != Decision::UpToDate => {
+                let message =
+                    "its signatures were not looked at, and the policy has a rule for them".to_owned();
+                let cause = Cause::failure(Side::Source, "verify", entry.source.to_string(), message);
+                self.decision = Decision::Blocked(cause);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether what is to be copied is of a size that the policy allows.
+    fn weigh_sizes(&mut self, policy: &Policy, entry: &Entry) {
+        if !matches!(self.decision, Decision::Copy | Decision::Move | Decision::Companions) {
+            return;
+        }
+        let companions = self.companions.iter().flatten().filter(|companion| companion.is_to_copy());
+        let graphs =
+            || self.graph.iter().chain(companions.clone().filter_map(|companion| companion.graph.as_ref()));
+        let bytes = graphs().map(|graph| graph.bytes()).fold(0, u64::saturating_add);
+        let largest = graphs().flat_map(|graph| graph.distinct_blobs()).map(|blob| blob.size).max();
+        if let Err(refusal) = policy.accepts_size(bytes, largest.unwrap_or(0)) {
             self.decision = Decision::Blocked(violation(entry, &refusal));
         }
     }

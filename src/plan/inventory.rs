@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Cause, Companion, Graph};
+use super::{Cause, Companion, Graph, Verification};
 use crate::oci::{Digest, MediaType, Platform, RawManifest, Repository};
 
 /// What was found out, an observation for each entry, in the list's order.
@@ -31,6 +31,8 @@ pub struct Observation {
     pub graph: Option<Arc<Graph>>,
     /// What belongs to the image, as far as the source could be asked.
     pub companions: Companions,
+    /// What its signatures are worth, where the policy has a rule for its source.
+    pub verification: Verification,
     /// Blobs that the target's repository has, as a manifest says that was read there.
     pub seen_blobs: Vec<Digest>,
 }

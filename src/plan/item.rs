@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Companion, Graph};
+use super::{Checked, Companion, Comparison, Graph};
 use crate::config::{Location, Target};
 use crate::oci::{Digest, MediaType, Platform, RawManifest, Reference};
 
@@ -45,6 +45,10 @@ pub struct Item {
     pub derived: Option<RawManifest>,
     /// What belongs to the image. `None` if nobody looked, an empty list if there is nothing.
     pub companions: Option<Vec<Companion>>,
+    /// How it stands to what was reviewed, where that is known.
+    pub reviewed: Option<Comparison>,
+    /// What came of checking it by the policy's rule. `None` if there is no rule, or nobody looked.
+    pub verification: Option<Checked>,
     /// What else there is to say.
     pub remarks: Vec<Remark>,
 }
@@ -74,8 +78,16 @@ impl Decision {
     pub const fn stopped(cause: Cause) -> Self {
         match cause.kind {
             CauseKind::Quota => Self::Deferred(cause),
-            CauseKind::Failure | CauseKind::Access | CauseKind::Policy => Self::Blocked(cause),
+            CauseKind::Failure | CauseKind::Access | CauseKind::Denied | CauseKind::Policy => {
+                Self::Blocked(cause)
+            }
         }
+    }
+
+    /// Whether something is to be written.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        matches!(self, Self::Copy | Self::Companions | Self::Move)
     }
 
     /// The decision in reports: `copy`, `companions`, `up-to-date`, `move`, `conflict`, `blocked`, `deferred`.
@@ -124,7 +136,7 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            CauseKind::Failure | CauseKind::Access => "failed to",
+            CauseKind::Failure | CauseKind::Access | CauseKind::Denied => "failed to",
             CauseKind::Policy => "not allowed to",
             CauseKind::Quota => "waits to",
         };
@@ -139,6 +151,8 @@ pub enum CauseKind {
     Failure,
     /// A failure of the way to a registry or of the login at it, which an examination of the registry explains.
     Access,
+    /// The registry refuses whoever asks: 401 or 403.
+    Denied,
     /// It could be done, but the operator does not allow it (exit code 3).
     Policy,
     /// What a registry allows in a time is used up (exit code 4).
@@ -191,11 +205,17 @@ pub enum RemarkKind {
     CompanionConflict,
     /// A companion that the source lists and does not have.
     CompanionGone,
+    /// The source's tag stands for something else than the plan that is carried out has.
+    SourceMoved,
+    /// It is not as it was when people agreed to it.
+    NotAsReviewed,
+    /// An image without a signature, where the policy only warns of that.
+    Unsigned,
 }
 
 impl RemarkKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::SourceGone,
         Self::TargetNotReadable,
         Self::PlatformsLeftOut,
@@ -203,6 +223,9 @@ impl RemarkKind {
         Self::CompanionsSkipped,
         Self::CompanionConflict,
         Self::CompanionGone,
+        Self::SourceMoved,
+        Self::NotAsReviewed,
+        Self::Unsigned,
     ];
 
     /// The kind in reports, in kebab case.
@@ -216,6 +239,9 @@ impl RemarkKind {
             Self::CompanionsSkipped => "companions-skipped",
             Self::CompanionConflict => "companion-conflict",
             Self::CompanionGone => "companion-gone",
+            Self::SourceMoved => "source-moved",
+            Self::NotAsReviewed => "not-as-reviewed",
+            Self::Unsigned => "unsigned",
         }
     }
 }

@@ -8,6 +8,8 @@ mod graph;
 mod inventory;
 mod item;
 mod outcome;
+mod reviewed;
+mod verification;
 
 pub use decide::{forbidden, may_move, plan};
 pub use graph::{Companion, CompanionKind, CompanionPlace, Graph, Node, Standing};
@@ -16,6 +18,8 @@ pub use inventory::{
 };
 pub use item::{Cause, CauseKind, Decision, Item, Remark, RemarkKind, Side};
 pub use outcome::{Outcome, Proof, Result, Transfer};
+pub use reviewed::{Aspect, Comparison, Difference, Reviewed, ReviewedEntry, compare};
+pub use verification::{Checked, Made, Signer, SignerName, Signing, Verification};
 
 use std::collections::{HashMap, HashSet};
 

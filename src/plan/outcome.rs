@@ -81,13 +81,14 @@ pub struct Transfer {
 
 impl std::ops::AddAssign for Transfer {
     fn add_assign(&mut self, other: Self) {
-        self.blobs_copied += other.blobs_copied;
+        // Reports are read back, and may hold any number.
+        self.blobs_copied = self.blobs_copied.saturating_add(other.blobs_copied);
         self.bytes_copied = self.bytes_copied.saturating_add(other.bytes_copied);
-        self.blobs_mounted += other.blobs_mounted;
+        self.blobs_mounted = self.blobs_mounted.saturating_add(other.blobs_mounted);
         self.bytes_mounted = self.bytes_mounted.saturating_add(other.bytes_mounted);
-        self.blobs_present += other.blobs_present;
+        self.blobs_present = self.blobs_present.saturating_add(other.blobs_present);
         self.bytes_present = self.bytes_present.saturating_add(other.bytes_present);
-        self.manifests_pushed += other.manifests_pushed;
+        self.manifests_pushed = self.manifests_pushed.saturating_add(other.manifests_pushed);
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::auth::{self, Auth};
 use super::pattern::{SourcePattern, TagPattern};
-use super::{Policy, Rule, registries};
+use super::signatures::KeyFiles;
+use super::{Policy, Rule, limits, registries, signatures};
 use crate::config::diagnostic::{Diagnostics, Place, Reported, quoted};
 use crate::config::fields::{Fields, Keys, ListKey, described};
 use crate::config::file::{FileKind, read_text};
@@ -20,7 +21,16 @@ const POLICY: FileKind =
 /// The keys of a policy.
 pub(super) const KEYS: Keys = Keys {
     of: "a policy",
-    known: &["targetRepoPrefix", "allowedSources", "requirePlatforms", "mutableTags", "registries", "auth"],
+    known: &[
+        "targetRepoPrefix",
+        "allowedSources",
+        "requirePlatforms",
+        "limits",
+        "mutableTags",
+        "signatures",
+        "registries",
+        "auth",
+    ],
     legacy: &[],
 };
 
@@ -33,12 +43,13 @@ const EXAMPLE: &str =
 
 pub(super) fn read(path: &Path) -> Result<Policy, Faults> {
     let text = read_text(path, &POLICY).map_err(|fault| Faults::new(vec![fault]))?;
-    load(&path.display().to_string(), &text)
+    let folder = path.parent().unwrap_or(Path::new(""));
+    load(&path.display().to_string(), &text, KeyFiles::Below(folder))
 }
 
-pub(super) fn load(name: &str, text: &str) -> Result<Policy, Faults> {
+pub(super) fn load(name: &str, text: &str, files: KeyFiles<'_>) -> Result<Policy, Faults> {
     let mut diagnostics = Diagnostics::new(name);
-    let policy = read_rules(text, &mut diagnostics);
+    let policy = read_rules(text, files, &mut diagnostics);
     diagnostics.warnings.sort();
     match policy {
         Ok(policy) if diagnostics.faults.is_empty() => {
@@ -48,7 +59,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Policy, Faults> {
     }
 }
 
-fn read_rules(text: &str, diagnostics: &mut Diagnostics) -> Result<Policy, Reported> {
+fn read_rules(text: &str, files: KeyFiles<'_>, diagnostics: &mut Diagnostics) -> Result<Policy, Reported> {
     let (root, error) = yaml::parse(text, &POLICY);
     let reported = error.map(|error| diagnostics.fault(error.place, error.message));
     let Some(root) = root else {
@@ -74,6 +85,8 @@ fn read_rules(text: &str, diagnostics: &mut Diagnostics) -> Result<Policy, Repor
     let sources = read_sources(&fields, diagnostics);
     let platforms = read_platforms(&fields, diagnostics);
     let tags = read_tags(&fields, prefix.as_ref().ok().and_then(Option::as_ref), diagnostics);
+    let limits = limits::read(&fields, diagnostics);
+    let signatures = signatures::read(&fields, files, diagnostics);
     let registries = registries::read(&fields, diagnostics);
     let auth = fields.get("auth").map_or(Ok(Auth::default()), |node| auth::read(node, diagnostics));
     Ok(Policy {
@@ -81,6 +94,8 @@ fn read_rules(text: &str, diagnostics: &mut Diagnostics) -> Result<Policy, Repor
         allowed_sources: sources?,
         required_platforms: platforms?,
         mutable_tags: tags?,
+        limits: limits?,
+        signatures: signatures?,
         registries: registries?,
         auth: auth?,
         warnings: Vec::new(),
@@ -147,15 +162,25 @@ fn read_platforms(
     Ok(fields.get(KEY).map(|node| Rule { location: diagnostics.location(node.place), values }))
 }
 
-/// The patterns of a key, each once.
+/// The rule that a key's patterns are.
 fn read_patterns<T: fmt::Display>(
     fields: &Fields<'_>,
     key: &ListKey,
     parse: impl Fn(&str) -> Result<T, String>,
     diagnostics: &mut Diagnostics,
 ) -> Result<Option<Rule<T>>, Reported> {
+    let values = patterns(fields, key, parse, diagnostics)?;
+    Ok(fields.get(key.key).map(|node| Rule { location: diagnostics.location(node.place), values }))
+}
+
+/// The patterns of a key, each once; none if the key is not there.
+pub(super) fn patterns<T: fmt::Display>(
+    fields: &Fields<'_>,
+    key: &ListKey,
+    parse: impl Fn(&str) -> Result<T, String>,
+    diagnostics: &mut Diagnostics,
+) -> Result<Vec<T>, Reported> {
     let nodes = fields.list(key, diagnostics)?;
-    let Some(place) = fields.get(key.key).map(|node| node.place) else { return Ok(None) };
     let mut values: Vec<T> = Vec::with_capacity(nodes.len());
     let mut failed = None;
     for node in nodes {
@@ -179,8 +204,5 @@ fn read_patterns<T: fmt::Display>(
             }
         }
     }
-    match failed {
-        Some(reported) => Err(reported),
-        None => Ok(Some(Rule { location: diagnostics.location(place), values })),
-    }
+    failed.map_or(Ok(values), Err)
 }

@@ -13,10 +13,13 @@
 //! end of a pattern, any number, also none, elsewhere. All other characters stand for themselves.
 
 mod auth;
+mod explain;
 mod file;
+mod limits;
 mod pattern;
 mod registries;
 mod schema;
+mod signatures;
 
 use std::fmt;
 use std::path::Path;
@@ -25,11 +28,15 @@ use serde_json::json;
 
 use crate::config::{Diagnostic, Faults, Location, StatedPrefix};
 use crate::oci::{Digest, Platform, Reference, Registry};
+use crate::verify::Signer;
 use pattern::{RegistryPattern, SourcePattern, TagPattern};
 
 pub use auth::{Auth, AuthRule, load_auth};
+pub use explain::{Allowance, Explanation};
+pub use limits::Limits;
 pub use registries::{ChunkRule, KINDS, ReferrersRule, RegistryRules};
 pub use schema::POLICY_SCHEMA;
+pub use signatures::{Ruling, SignatureRule, Unsigned};
 
 /// What the operator asks for, validated. The default asks for nothing.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +45,8 @@ pub struct Policy {
     allowed_sources: Option<Rule<SourcePattern>>,
     required_platforms: Option<Rule<Platform>>,
     mutable_tags: Option<Rule<TagPattern>>,
+    limits: Option<Limits>,
+    signatures: Vec<SignatureRule>,
     registries: Vec<(RegistryPattern, RegistryRules)>,
     auth: Auth,
     warnings: Vec<Diagnostic>,
@@ -50,7 +59,7 @@ struct Rule<T> {
     values: Vec<T>,
 }
 
-/// Reads a policy from a file of at most 5 MiB.
+/// Reads a policy from a file of at most 5 MiB, and the keys that it names from the files beside it.
 ///
 /// # Errors
 /// All that is wrong with it.
@@ -58,12 +67,12 @@ pub fn read(path: &Path) -> Result<Policy, Faults> {
     file::read(path)
 }
 
-/// Reads a policy from a text; messages call it `name`.
+/// Reads a policy from a text; messages call it `name`. Keys have to stand in the text itself: no file is read.
 ///
 /// # Errors
 /// All that is wrong with it.
 pub fn load(name: &str, text: &str) -> Result<Policy, Faults> {
-    file::load(name, text)
+    file::load(name, text, signatures::KeyFiles::Nowhere)
 }
 
 impl Policy {
@@ -94,7 +103,7 @@ impl Policy {
     /// It may not, and why; nobody has to ask its registry for it.
     pub fn allows(&self, source: &Reference) -> Result<(), Refusal> {
         let Some(rule) = &self.allowed_sources else { return Ok(()) };
-        let name = format!("{}/{}", source.registry, source.repository);
+        let name = name_of(source);
         if rule.values.iter().any(|pattern| pattern.matches(&name)) {
             return Ok(());
         }
@@ -149,6 +158,29 @@ impl Policy {
             && patterns.into_iter().any(|pattern| pattern.matches(repository, tag))
     }
 
+    /// Whether so many bytes may be copied for one image, the largest of its blobs having `largest`: `limits`.
+    ///
+    /// # Errors
+    /// They may not, and why.
+    pub fn accepts_size(&self, image: u64, largest: u64) -> Result<(), Refusal> {
+        self.limits.as_ref().map_or(Ok(()), |limits| limits.accept(image, largest))
+    }
+
+    /// The rule of signatures that holds for a source: `signatures`. Of all whose patterns name it, the one that names
+    /// it most closely: the registry in full, then the most of it, then the same of the repository.
+    #[must_use]
+    pub fn signatures_of(&self, source: &Reference) -> Option<Ruling<'_>> {
+        signatures::rulings(&self.signatures, &name_of(source)).into_iter().next()
+    }
+
+    /// Whether it matters who vouches for identities and logs: whether a rule names an identity or asks for a log.
+    #[must_use]
+    pub fn needs_trust_root(&self) -> bool {
+        let wanted = self.signatures.iter().filter_map(|rule| rule.wanted.as_ref());
+        let is_identity = |signer: &Signer| matches!(signer, Signer::Identity(_));
+        wanted.into_iter().any(|rule| rule.log || rule.signers.iter().any(is_identity))
+    }
+
     /// What is stated of a registry: `registries`. Of all patterns that name it, the one that says most counts:
     /// a name before any pattern, then the one with the most characters besides `*`.
     #[must_use]
@@ -177,7 +209,17 @@ impl Policy {
                 document.insert(key.to_owned(), json!(texts));
             }
         }
-        // Strings and lists: this always has a canonical form.
+        if let Some(limits) = &self.limits {
+            // As texts: the canonical form of large numbers is another one than theirs.
+            let sizes = [limits.image_size, limits.layer_size].map(|size| size.map(|size| size.to_string()));
+            document.insert("limits".to_owned(), json!({ "imageSize": sizes[0], "layerSize": sizes[1] }));
+        }
+        if !self.signatures.is_empty() {
+            // In their order, which decides between patterns that name a source equally closely.
+            let rules: Vec<_> = self.signatures.iter().map(SignatureRule::canonical).collect();
+            document.insert("signatures".to_owned(), json!(rules));
+        }
+        // Strings, booleans and lists: this always has a canonical form.
         let text = serde_json_canonicalizer::to_vec(&document).unwrap_or_default();
         (!document.is_empty()).then(|| Digest::sha256(&text))
     }
@@ -196,6 +238,11 @@ impl<T: fmt::Display> Rule<T> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refusal(String);
+
+/// What patterns of sources are compared with.
+fn name_of(source: &Reference) -> String {
+    format!("{}/{}", source.registry, source.repository)
+}
 
 fn joined<'a>(platforms: impl IntoIterator<Item = &'a Platform>) -> String {
     platforms.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

@@ -16,6 +16,9 @@ pub(super) struct SourcePattern {
     matcher: GlobMatcher,
 }
 
+/// How much a pattern of sources says; the greater, the more.
+pub(super) type Strength = (bool, usize, bool, usize);
+
 /// A pattern of `repository:tag`, below the target prefix.
 #[derive(Debug, Clone)]
 pub(super) struct TagPattern {
@@ -103,6 +106,15 @@ impl SourcePattern {
     /// Whether it names a source, given as `registry/repository`.
     pub(super) fn matches(&self, name: &str) -> bool {
         self.matcher.is_match(name)
+    }
+
+    /// The more is named, the stronger: the registry in full, then how much of it, then the same of the repository.
+    pub(super) fn strength(&self) -> Strength {
+        let registry = self.text.split('/').next().unwrap_or_default();
+        let path = &self.text[registry.len()..];
+        let letters = |text: &str| text.chars().filter(|c| *c != '*').count();
+        let is_whole = |text: &str| !text.contains('*');
+        (is_whole(registry), letters(registry), is_whole(path), letters(path))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `registries`: what the operator knows of registries, by patterns of their names.
 
 use super::file::MOST_PATTERNS;
+use super::limits;
 use super::pattern::RegistryPattern;
 use crate::config::diagnostic::{Diagnostics, Reported, nearest, quoted};
 use crate::config::fields::{Fields, Keys, described};
@@ -194,12 +195,5 @@ fn chunk_rule(text: &str) -> Result<ChunkRule, String> {
         "allowed" => return Ok(ChunkRule::Allowed),
         _ => {}
     }
-    let units = [("KiB", 1024), ("MiB", 1024 * 1024), ("GiB", 1024 * 1024 * 1024)];
-    let size = units.iter().find_map(|(unit, bytes)| {
-        let number = text.strip_suffix(unit)?;
-        let plain =
-            number.len() <= 6 && !number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit());
-        Some(number.parse::<u64>().ok().filter(|_| plain)? * bytes)
-    });
-    size.map(ChunkRule::AtMost).ok_or_else(|| FORM.to_owned())
+    limits::bytes(text).map(ChunkRule::AtMost).ok_or_else(|| FORM.to_owned())
 }

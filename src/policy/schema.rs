@@ -205,4 +205,80 @@ mod tests {
             check("registries", &value, good);
         }
     }
+
+    #[test]
+    fn the_schema_knows_rules_of_signatures_and_limits() {
+        const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEVOosRiDyK3EToQQUncw0f10riZjt\n\
+                           zFbsDCf6U9EPquWs/WjvMYNH0Q2S1FPVmJ2FJ0J4nCHEEoQBDyvlE2eSRg==\n-----END PUBLIC KEY-----\n";
+        for (value, good) in [
+            (json!({ "imageSize": "20GiB" }), true),
+            (json!({ "imageSize": "20GiB", "layerSize": "1KiB" }), true),
+            (json!({ "imageSize": "20GB" }), false),
+            (json!({ "imageSize": 20 }), false),
+            (json!({ "size": "20GiB" }), false),
+            (json!({}), false),
+            (json!("20GiB"), false),
+        ] {
+            check("limits", &value, good);
+        }
+        let key = json!({ "key": PEM });
+        let issuer = "https://accounts.example.com";
+        let rule = |more: Value| {
+            let mut rule = json!({ "sources": ["quay.io/**"] });
+            for (key, value) in more.as_object().expect("a mapping") {
+                rule[key] = value.clone();
+            }
+            json!([rule])
+        };
+        for (value, good) in [
+            (rule(json!({ "anyOf": [key] })), true),
+            (rule(json!({ "allOf": [key], "unsigned": "warn", "minimumAge": "7d" })), true),
+            (rule(json!({ "anyOf": [key], "allOf": [key] })), false),
+            (rule(json!({ "anyOf": [] })), false),
+            (rule(json!({ "anyOf": [{}] })), false),
+            (rule(json!({ "anyOf": [{ "identity": "a@b.c", "issuer": issuer }] })), true),
+            (rule(json!({ "anyOf": [{ "identity": "a@b.c" }] })), false),
+            (rule(json!({ "anyOf": [{ "issuer": issuer }] })), false),
+            (rule(json!({ "anyOf": [{ "identity": "a@b.c", "issuer": "accounts.example.com" }] })), false),
+            (
+                rule(
+                    json!({ "anyOf": [{ "identity": "a@b.c", "identityPattern": "*@b.c", "issuer": issuer }] }),
+                ),
+                false,
+            ),
+            (rule(json!({ "anyOf": [{ "key": PEM, "issuer": issuer }] })), false),
+            (rule(json!({ "anyOf": [{ "github": { "repository": "org/app" } }] })), true),
+            (rule(json!({ "anyOf": [{ "github": { "repository": "org/app" }, "issuer": issuer }] })), true),
+            (rule(json!({ "anyOf": [{ "github": { "repository": "org" } }] })), false),
+            (rule(json!({ "anyOf": [{ "github": { "repository": "o/a", "ref": "main" } }] })), false),
+            (
+                rule(json!({ "anyOf": [{ "github": { "repository": "o/a", "workflow": "release.yml" } }] })),
+                false,
+            ),
+            (rule(json!({ "anyOf": [key], "attestations": ["spdx", { "type": "cyclonedx" }] })), true),
+            (rule(json!({ "anyOf": [key], "attestations": ["sbom"] })), false),
+            (
+                rule(
+                    json!({ "anyOf": [key], "attestations": [{ "type": "spdx", "builder": "https://b.c/d" }] }),
+                ),
+                false,
+            ),
+            (rule(json!({ "attestations": ["spdx"] })), false),
+            (rule(json!({ "unsigned": "allow" })), true),
+            (rule(json!({ "unsigned": "deny" })), false),
+            (rule(json!({ "unsigned": "never" })), false),
+            (rule(json!({ "minimumAge": "36h" })), true),
+            (rule(json!({ "minimumAge": "1w" })), false),
+            (rule(json!({ "minimumAge": "36h", "unsigned": "warn" })), false),
+            (rule(json!({ "anyOf": [key], "transparencyLog": true })), true),
+            (rule(json!({ "minimumAge": "36h", "transparencyLog": true })), false),
+            (rule(json!({})), false),
+            (json!([{ "anyOf": [key] }]), false),
+            (json!([{ "sources": ["alpine"], "unsigned": "allow" }]), false),
+            (json!([]), false),
+            (json!({}), false),
+        ] {
+            check("signatures", &value, good);
+        }
+    }
 }

@@ -102,7 +102,7 @@ fn what_is_no_policy_is_said() {
         "images:\n- source: a:1\n",
         &[
             "E policy.yaml:1:1: a policy has no key `images`; its keys are `targetRepoPrefix`, `allowedSources`, \
-           `requirePlatforms`, `mutableTags`, `registries`, `auth`",
+           `requirePlatforms`, `limits`, `mutableTags`, `signatures`, `registries`, `auth`",
         ],
     );
     check(

@@ -61,7 +61,8 @@ impl<A> Remote<A> {
         blob: &Descriptor,
         start: u64,
     ) -> Result<BlobStream, StoreError> {
-        let call = self.blob_call(Method::GET, repository, blob);
+        let mut call = self.blob_call(Method::GET, repository, blob);
+        call.moves = blob.size;
         download(Arc::clone(&self.client), call, blob.size, start).await
     }
 }

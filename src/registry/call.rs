@@ -20,6 +20,8 @@ pub(super) struct Call {
     pub(super) scopes: Vec<Scope>,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// So many bytes of a blob are expected to come or to go, for as long as that takes.
+    pub(super) moves: u64,
     /// Whether a redirect to another host is followed (never with credentials) or handed over.
     pub(super) leave_host: bool,
     /// Whether the registry counts it against what it allows in a time.
@@ -46,6 +48,7 @@ impl Call {
             scopes: Vec::new(),
             headers: HeaderMap::new(),
             body: Body::Empty,
+            moves: 0,
             leave_host: true,
             is_pull: false,
             secrets: Secrets::default(),

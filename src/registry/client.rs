@@ -60,6 +60,10 @@ pub(super) struct Client {
     pub(super) home: Way,
     /// How other hosts are, that it leads to.
     pub(super) abroad: Way,
+    /// How its token service is, where that is another host.
+    pub(super) tokens: Way,
+    /// Other hosts that are reached as the registry itself is.
+    pub(super) allies: Vec<Url>,
     pub(super) auth: Auth,
     pub(super) slots: Arc<Slots>,
     pub(super) gate: Arc<Gate>,
@@ -85,6 +89,32 @@ pub(super) struct Client {
 pub(super) struct Way {
     pub(super) http: reqwest::Client,
     pub(super) is_guarded: bool,
+}
+
+impl Way {
+    fn request(
+        &self,
+        call: &Call,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<reqwest::RequestBuilder, StoreError> {
+        if self.is_guarded {
+            check_literal(url).map_err(|refused| call.error(StoreErrorKind::Other, refused.to_string()))?;
+        }
+        let mut request = self.http.request(call.method.clone(), url.clone()).headers(call.headers.clone());
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        Ok(match &call.body {
+            Body::Empty if matches!(call.method, Method::POST | Method::PUT) => {
+                request.header(CONTENT_LENGTH, 0)
+            }
+            Body::Empty => request,
+            Body::Bytes(content_type, bytes) => {
+                request.header(CONTENT_TYPE, content_type.as_str()).body(bytes.clone())
+            }
+        })
+    }
 }
 
 impl Client {
@@ -227,7 +257,8 @@ impl Client {
     }
 
     async fn plain(&self, call: &Call) -> Result<Answer, StoreError> {
-        let request = self.request(call, &call.url, None)?;
+        let way = if self.is_home(&call.url) { &self.home } else { &self.tokens };
+        let request = way.request(call, &call.url, None)?;
         self.token_gate.pass().await;
         let response = self.head_of_answer(call, &call.url, request).await?;
         if is_let_through(response.status()) {
@@ -244,7 +275,8 @@ impl Client {
 
     /// One attempt, with the login that it takes and the redirects that it leads to.
     async fn logged_in(&self, call: &Call, part: Option<Part<'_>>) -> Result<Answer, StoreError> {
-        let slot = Some(self.slots.take().await);
+        let moves = part.map_or(call.moves, |part| part.length);
+        let slot = Some(self.slots.take(moves).await);
         let _pull = if call.is_pull {
             Some(self.quotas.admit().await.map_err(|used_up| self.used_up(call, used_up))?)
         } else {
@@ -261,7 +293,8 @@ impl Client {
             if let Some(authorization) = &authorization {
                 secrets.add_header(authorization);
             }
-            let request = self.request(call, &url, authorization.as_ref())?;
+            let way = if self.is_home(&url) { &self.home } else { &self.abroad };
+            let request = way.request(call, &url, authorization.as_ref())?;
             if at_home {
                 self.gate.pass().await;
             }
@@ -322,29 +355,9 @@ impl Client {
         call.error(StoreErrorKind::UsedUp, message)
     }
 
-    fn request(
-        &self,
-        call: &Call,
-        url: &Url,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<reqwest::RequestBuilder, StoreError> {
-        let way = if same_origin(url, &self.base) { &self.home } else { &self.abroad };
-        if way.is_guarded {
-            check_literal(url).map_err(|refused| call.error(StoreErrorKind::Other, refused.to_string()))?;
-        }
-        let mut request = way.http.request(call.method.clone(), url.clone()).headers(call.headers.clone());
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
-        Ok(match &call.body {
-            Body::Empty if matches!(call.method, Method::POST | Method::PUT) => {
-                request.header(CONTENT_LENGTH, 0)
-            }
-            Body::Empty => request,
-            Body::Bytes(content_type, bytes) => {
-                request.header(CONTENT_TYPE, content_type.as_str()).body(bytes.clone())
-            }
-        })
+    /// Whether a URL leads to the registry, or to where the operator lets it lead.
+    fn is_home(&self, url: &Url) -> bool {
+        same_origin(url, &self.base) || self.allies.iter().any(|ally| same_origin(url, ally))
     }
 
     async fn head_of_answer(

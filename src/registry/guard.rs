@@ -20,23 +20,33 @@ pub enum Reach {
     /// All.
     #[default]
     Anywhere,
-    /// Those of the public Internet; and what the operator chose: the registry that images go to, and endpoints. The proxy
-    /// of the environment is not used: it would resolve names by itself, to whatever it likes.
+    /// Those of the public Internet; and what the operator chose: the registry that images go to with its token
+    /// service, and endpoints. The proxy of the environment is not used: it would resolve names by itself, to whatever
+    /// it likes.
     Public,
+    /// As [`Reach::Public`], and nobody is told whether a name that is refused stands for a private address or for
+    /// none: a stranger could ask our name server so.
+    PublicForStrangers,
     /// As [`Reach::Public`], as far as addresses are written out; what names stand for is left to the proxy.
     PublicByProxy,
 }
 
 /// An address that must not be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{name} is at {address}, {}, which a pull request must not reach; an operator can allow it with \
-     `allow-private-networks`",
-    kind(*.address).unwrap_or("no public address")
-)]
-pub(super) struct Refused {
-    name: String,
-    address: IpAddr,
+pub(super) enum Refused {
+    /// For people who may know where it is.
+    #[error(
+        "{name} is at {address}, {}, which a pull request must not reach; an operator can allow it with \
+         `allow-private-networks`",
+        kind(*.address).unwrap_or("no public address")
+    )]
+    At { name: String, address: IpAddr },
+    /// For strangers. There may be no such name as well.
+    #[error(
+        "{name} has no public address that is known here, and a pull request must not reach any other; an operator can \
+         allow it with `allow-private-networks`"
+    )]
+    Somewhere { name: String },
 }
 
 /// IPv4 ranges that are not the public Internet, by their first address and the length of their prefix
@@ -134,7 +144,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 fn check(name: &str, address: IpAddr) -> Result<(), Refused> {
     match kind(address) {
         None => Ok(()),
-        Some(_) => Err(Refused { name: name.to_owned(), address }),
+        Some(_) => Err(Refused::At { name: name.to_owned(), address }),
     }
 }
 
@@ -154,14 +164,16 @@ type Lookup = fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 /// A resolver of names that gives public addresses only.
 pub(super) struct Resolver {
     lookup: Lookup,
+    is_discreet: bool,
 }
 
-impl Default for Resolver {
-    fn default() -> Self {
+impl Resolver {
+    /// `is_discreet` says that nobody is to learn more of a name than that it is of no use.
+    pub(super) fn new(is_discreet: bool) -> Self {
         fn system(name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
             Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
         }
-        Self { lookup: system }
+        Self { lookup: system, is_discreet }
     }
 }
 
@@ -175,15 +187,30 @@ impl Resolve for Resolver {
     /// One address that is not public is enough to refuse the name: it would be tried in its turn.
     fn resolve(&self, name: Name) -> Resolving {
         let found = (self.lookup)(name.as_str().to_owned());
+        let is_discreet = self.is_discreet;
         Box::pin(async move {
-            let addresses = found.await?;
-            for address in &addresses {
-                check(name.as_str(), address.ip())?;
-            }
+            let public = public(name.as_str(), found.await);
+            let addresses = if is_discreet {
+                public.map_err(|_| Refused::Somewhere { name: name.as_str().to_owned() })?
+            } else {
+                public?
+            };
             let addresses: Addrs = Box::new(addresses.into_iter());
             Ok(addresses)
         })
     }
+}
+
+/// What a name stands for, if all of it is public.
+fn public(
+    name: &str,
+    found: io::Result<Vec<SocketAddr>>,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    let addresses = found?;
+    for address in &addresses {
+        check(name, address.ip())?;
+    }
+    Ok(addresses)
 }
 
 #[cfg(test)]
@@ -287,11 +314,12 @@ mod tests {
             match name.as_str() {
                 "public.example.com" => addresses(&["8.8.8.8", "2606:4700::1111"]),
                 "mixed.example.com" => addresses(&["8.8.8.8", "10.0.0.7"]),
+                "nobody.example.com" => Box::pin(async { Err(io::Error::other("no such name")) }),
                 _ => addresses(&["::ffff:127.0.0.1"]),
             }
         }
-        let resolver = Resolver { lookup };
-        let resolve = async |name: &str| resolver.resolve(name.parse().expect("a name")).await;
+        let resolver = |is_discreet| Resolver { lookup, is_discreet };
+        let resolve = async |name: &str| resolver(false).resolve(name.parse().expect("a name")).await;
         let found: Vec<_> =
             resolve("public.example.com").await.map_err(|e| e.to_string()).expect("public").collect();
         assert_eq!(found.len(), 2);
@@ -299,5 +327,16 @@ mod tests {
             let error = resolve(name).await.err().expect("refused").to_string();
             assert!(error.contains(name) && error.contains("allow-private-networks"), "{error}");
         }
+        // A stranger cannot tell a private name from one that nobody has.
+        let told = async |name: &str| {
+            let found = resolver(true).resolve(name.parse().expect("a name")).await;
+            let error = found.err().expect("refused");
+            assert!(error.is::<Refused>(), "what is refused is not tried again");
+            error.to_string().replace(name, "NAME")
+        };
+        let private = told("mixed.example.com").await;
+        assert_eq!(private, told("nobody.example.com").await);
+        assert!(!private.contains("10.0.0.7") && private.contains("allow-private-networks"), "{private}");
+        assert!(resolver(true).resolve("public.example.com".parse().expect("a name")).await.is_ok());
     }
 }

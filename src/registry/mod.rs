@@ -103,11 +103,12 @@ impl Registries {
         let proxied = http_client(&settings, |builder| builder)?;
         let direct = http_client(&settings, reqwest::ClientBuilder::no_proxy)?;
         let pinned = |builder: reqwest::ClientBuilder| {
-            builder.no_proxy().dns_resolver(Arc::new(guard::Resolver::default()))
+            let is_discreet = settings.reach == Reach::PublicForStrangers;
+            builder.no_proxy().dns_resolver(Arc::new(guard::Resolver::new(is_discreet)))
         };
         let guarded = match settings.reach {
             Reach::Anywhere => None,
-            Reach::Public => Some(http_client(&settings, pinned)?),
+            Reach::Public | Reach::PublicForStrangers => Some(http_client(&settings, pinned)?),
             Reach::PublicByProxy => Some(proxied.clone()),
         };
         let traffic = Arc::default();
@@ -147,7 +148,8 @@ impl Registries {
         &self.traffic
     }
 
-    /// A registry that is trusted may be anywhere; what it leads to may not.
+    /// A registry that is trusted may be anywhere; what it leads to may not, but for what the operator named as an
+    /// endpoint. Only the target's word counts for where its token service is.
     fn remote<A>(
         &self,
         registry: &Registry,
@@ -164,6 +166,7 @@ impl Registries {
         };
         let stated = self.stated_of(registry);
         let gate = self.gates.of(base.authority());
+        let allies = self.settings.endpoints.values().filter(|_| trusted).cloned().collect();
         let client = Arc::new(Client {
             host: host.to_string(),
             base,
@@ -173,6 +176,8 @@ impl Registries {
             token_turn: tokio::sync::Mutex::default(),
             home: way(trusted),
             abroad: way(false),
+            tokens: way(side == Side::Target),
+            allies,
             auth: Auth::new(host, identities, side, fixed),
             slots: Slots::new(self.settings.concurrency),
             gate,

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::text::{one_line, shorten_middle};
+use super::verification;
 use crate::oci::Digest;
 use crate::plan::{Companion, CompanionKind, Item, Standing};
 
@@ -17,6 +18,10 @@ const LONGEST_FORMAT: usize = 40;
 pub struct Summary {
     /// Whether it is signed.
     pub signed: Signed,
+    /// By whom it is verified, made fit for a line; `None` if it is not.
+    pub verified: Option<String>,
+    /// What there is to say of signatures that the policy does not accept.
+    pub denied: Option<&'static str>,
     /// The formats of its signatures, each once, made fit for a line.
     pub formats: Vec<String>,
     /// Attestations of the image and its children.
@@ -43,8 +48,15 @@ pub enum Signed {
 /// What belongs to the image of an item.
 #[must_use]
 pub fn summary(item: &Item) -> Summary {
-    let mut summary =
-        Summary { signed: Signed::NotLookedAt, formats: Vec::new(), attestations: 0, sboms: 0, others: 0 };
+    let mut summary = Summary {
+        signed: Signed::NotLookedAt,
+        verified: verification::brief(item),
+        denied: verification::denied(item),
+        formats: Vec::new(),
+        attestations: 0,
+        sboms: 0,
+        others: 0,
+    };
     let Some(companions) = &item.companions else { return summary };
     let themselves: HashSet<&Digest> = companions.iter().map(|companion| &companion.digest).collect();
     let image = item.digest.as_ref().or(item.source_digest.as_ref());
@@ -58,9 +70,11 @@ pub fn summary(item: &Item) -> Summary {
             CompanionKind::Signature if Some(&companion.subject) == image => summary.signed = Signed::Yes,
             CompanionKind::Signature if summary.signed == Signed::No => summary.signed = Signed::ChildrenOnly,
             CompanionKind::Signature => {}
-            CompanionKind::Attestation => summary.attestations += count,
-            CompanionKind::Sbom => summary.sboms += count,
-            CompanionKind::Other => summary.others += count,
+            CompanionKind::Attestation => {
+                summary.attestations = summary.attestations.saturating_add(count);
+            }
+            CompanionKind::Sbom => summary.sboms = summary.sboms.saturating_add(count),
+            CompanionKind::Other => summary.others = summary.others.saturating_add(count),
         }
     }
     let speaks = |companion: &&Companion| {
@@ -78,14 +92,15 @@ pub fn summary(item: &Item) -> Summary {
 }
 
 impl Summary {
-    /// `signed: cosign, 2 attestations, SBOM`, `unsigned` or `not looked at`.
+    /// `verified: key cosign.pub, 2 attestations`, `signed: cosign, SBOM`, `unsigned` or `not looked at`.
     #[must_use]
     pub fn full(&self) -> String {
-        let mut text = match self.signed {
-            Signed::NotLookedAt => return "not looked at".to_owned(),
-            Signed::No => "unsigned".to_owned(),
-            Signed::ChildrenOnly => format!("children signed: {}", self.formats.join(", ")),
-            Signed::Yes => format!("signed: {}", self.formats.join(", ")),
+        let mut text = match (&self.verified, self.signed) {
+            (Some(by), _) => format!("verified: {by}"),
+            (None, Signed::NotLookedAt) => return self.denied.unwrap_or("not looked at").to_owned(),
+            (None, Signed::No) => "unsigned".to_owned(),
+            (None, Signed::ChildrenOnly) => format!("children signed: {}", self.formats.join(", ")),
+            (None, Signed::Yes) => format!("signed: {}", self.formats.join(", ")),
         };
         for (count, one, many) in [
             (self.attestations, "attestation", "attestations"),
@@ -101,16 +116,17 @@ impl Summary {
         text
     }
 
-    /// `signed +3`, `unsigned` or `–`.
+    /// `verified`, `signed +3`, `unsigned` or `–`.
     #[must_use]
     pub fn brief(&self) -> String {
-        let word = match self.signed {
-            Signed::NotLookedAt => return "–".to_owned(),
-            Signed::No => "unsigned",
-            Signed::ChildrenOnly => "children signed",
-            Signed::Yes => "signed",
+        let word = match (&self.verified, self.signed) {
+            (Some(_), _) => "verified",
+            (None, Signed::NotLookedAt) => return self.denied.unwrap_or("–").to_owned(),
+            (None, Signed::No) => "unsigned",
+            (None, Signed::ChildrenOnly) => "children signed",
+            (None, Signed::Yes) => "signed",
         };
-        match self.attestations + self.sboms + self.others {
+        match self.attestations.saturating_add(self.sboms).saturating_add(self.others) {
             0 => word.to_owned(),
             more => format!("{word} +{more}"),
         }

@@ -1,7 +1,7 @@
 //! An item of the plan with what became of it.
 
 use super::units::{bytes, duration};
-use super::{Mode, Status, companions};
+use super::{Mode, Status, companions, verification};
 use crate::config::Change;
 use crate::oci::Digest;
 use crate::plan::{self, Cause, CauseKind, Decision, Item, Outcome, Remark};
@@ -92,7 +92,9 @@ impl<'a> Entry<'a> {
     /// another reason.
     #[must_use]
     pub fn lacks_signature(&self) -> bool {
-        self.violates_policy() && self.item.companions.is_some()
+        self.violates_policy()
+            && self.item.companions.is_some()
+            && companions::summary(self.item).signed != companions::Signed::Yes
     }
 
     /// What else there is to say.
@@ -111,6 +113,7 @@ impl<'a> Entry<'a> {
         facts.extend((!platforms.is_empty()).then(|| ("platforms", platforms.join(", "))));
         facts.extend(item.bytes.map(|size| ("size", bytes(size))));
         facts.push(("companions", companions::summary(item).full()));
+        facts.extend(verification::phrases(item).into_iter().map(|phrase| ("trust", phrase)));
         if let Some(result) = self.result {
             let transfer = &result.transfer;
             let parts = [("moved", transfer.bytes_copied), ("mounted", transfer.bytes_mounted)];

@@ -1,6 +1,7 @@
 //! Why an entry stands as it does, in full, and what to do about it.
 
 use super::{Entry, Mode, Status};
+use crate::config::Change;
 use crate::oci::{Reference, Tag};
 use crate::plan::{Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Decision, Standing};
 
@@ -147,7 +148,10 @@ impl Entry<'_> {
             format!("tag: \"{}\"", next_tag(&item.target.tag)),
         ));
         let Some(found) = item.target_digest.as_ref().filter(|_| tag_differs) else { return };
-        if item.digest == item.source_digest {
+        // What the target has may be of another source than the one that the entry names now.
+        if self.change == Some(Change::Changed) {
+            explanation.advice.push(Advice::say("To keep the old content, leave the entry as it was."));
+        } else if item.digest == item.source_digest {
             let pinned = Reference { digest: Some(found.clone()), ..item.source.clone() };
             explanation.advice.push(Advice::write(
                 "To keep the old content, name its digest:",
@@ -204,7 +208,7 @@ impl Entry<'_> {
 /// `cause` as a sentence.
 fn cause_sentence(cause: &Cause) -> String {
     let what = match cause.kind {
-        CauseKind::Failure | CauseKind::Access => "failed to",
+        CauseKind::Failure | CauseKind::Access | CauseKind::Denied => "failed to",
         CauseKind::Policy => "not allowed to",
         CauseKind::Quota => "waits to",
     };

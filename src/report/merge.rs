@@ -19,9 +19,9 @@ pub enum MergeError {
     /// One is of a run that was not one of several.
     #[error("{0} is the report of a run without --shard: it is whole")]
     Whole(String),
-    /// Two are not about the same.
+    /// Two are not about the same. They may be of different versions of the program, as their machines may be.
     #[error(
-        "{0} and {1} have another {2}: give the reports of runs of one list, one version and the same options"
+        "{0} and {1} have another {2}: give the reports of runs of one list, to one target, with the same options"
     )]
     Different(String, String, &'static str),
     /// Two are of one shard.
@@ -43,6 +43,8 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
     let mut shards = Shards::new();
     for (name, mut report) in reports {
         let part = report.run.part.take().ok_or_else(|| MergeError::Whole(name.clone()))?;
+        // A shard can say that of others only by mistake.
+        report.run.unreported = None;
         let index = part.shard.index();
         if let Some((other, ..)) = shards.get(&index) {
             return Err(MergeError::Twice(String::clone(other), name, index));
@@ -73,10 +75,13 @@ fn check(shards: &Shards) -> Result<(), MergeError> {
     for (name, part, other) in all {
         let differs = [
             ("number of shards", first.shard.count() != part.shard.count()),
+            // The digest of the lists has the whole targets in it: so what they begin with comes first.
+            ("target prefix", one.prefix != other.prefix),
             ("list", first.lists != part.lists || first.images != part.images),
             ("mode", one.run.mode != other.run.mode),
-            ("target prefix", one.prefix != other.prefix),
             ("policy", one.plan.policy != other.plan.policy),
+            ("plan (`--plan`)", one.run.by_plan != other.run.by_plan),
+            ("trust root", root_of(one) != root_of(other)),
             ("`--signatures`", one.plan.signatures != other.plan.signatures),
             ("`--on-tag-conflict`", one.run.on_tag_conflict != other.run.on_tag_conflict),
         ];
@@ -85,6 +90,11 @@ fn check(shards: &Shards) -> Result<(), MergeError> {
         }
     }
     Ok(())
+}
+
+/// What tells one trust root from another.
+fn root_of(report: &Report) -> Option<&str> {
+    report.run.trust_root.as_ref().map(|root| root.digest.as_str())
 }
 
 /// Fails if the items are not all the images of the list, or some of them, each once.
@@ -147,10 +157,11 @@ fn join(reports: Vec<Report>) -> Result<Report, MergeError> {
 fn add(run: &mut Run, other: Run) {
     // They ran side by side.
     run.duration = run.duration.max(other.duration);
-    run.retries += other.retries;
+    run.retries = run.retries.saturating_add(other.retries);
     run.bytes_moved = run.bytes_moved.saturating_add(other.bytes_moved);
     run.bytes_downloaded_again = run.bytes_downloaded_again.saturating_add(other.bytes_downloaded_again);
     run.bytes_sent_twice = run.bytes_sent_twice.saturating_add(other.bytes_sent_twice);
+    run.review = run.review.take().or(other.review);
     run.interruption = stronger(run.interruption, other.interruption);
     for remark in other.remarks {
         if !run.remarks.contains(&remark) {

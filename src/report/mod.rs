@@ -18,6 +18,7 @@ mod merge;
 mod notes;
 mod part;
 mod result;
+mod review;
 mod run;
 mod status;
 mod summary;
@@ -26,6 +27,7 @@ pub mod text;
 mod totals;
 pub mod units;
 mod verdict;
+mod verification;
 
 #[cfg(test)]
 mod sample;
@@ -40,7 +42,8 @@ pub use explanation::{Advice, Explanation};
 pub use markdown::{faults, nothing};
 pub use merge::{MergeError, merge};
 pub use part::{Part, Unreported};
-pub use run::{Interruption, Link, Mode, OnTagConflict, Pulls, Run};
+pub use review::{ReviewError, reviewed};
+pub use run::{Interruption, Link, Mode, OnTagConflict, Pulls, Review, Run, TrustRoot};
 pub use status::{Status, Tone};
 pub use terminal::{Ink, Look, finished};
 pub use totals::Totals;

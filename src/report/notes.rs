@@ -24,7 +24,23 @@ impl Report {
             .any(|entry| entry.remarks().any(|remark| remark.kind == RemarkKind::CompanionsSkipped))
             .then(|| (SKIPPED.0.to_owned(), SKIPPED.1.to_owned()));
         let run = self.run.remarks.iter().map(|remark| ("the run".to_owned(), remark.clone()));
-        run.chain(warnings).chain(remarks).chain(skipped).chain(self.examinations()).collect()
+        let root = self.run.trust_root.iter().map(|root| {
+            // Without its age in days, so that the same is said of the same.
+            let date =
+                |time: &Option<String>| time.as_ref().map(|time| time.chars().take(10).collect::<String>());
+            let parts = [
+                Some(root.origin.clone()),
+                date(&root.published).map(|date| format!("of {date}")),
+                date(&root.newest).map(|date| format!("its newest key counts since {date}")),
+                Some(root.digest.clone()),
+            ];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            ("trust root".to_owned(), format!("keyless signatures are checked by: {}", parts.join(", ")))
+        });
+        let review = self.run.review.iter().filter_map(|review| review.note.clone());
+        let review = review.map(|note| ("the review".to_owned(), note));
+        let remarks = remarks.chain(skipped);
+        run.chain(warnings).chain(remarks).chain(review).chain(root).chain(self.examinations()).collect()
     }
 
     /// How to find out more of each registry at which the way or the login is out of order, however many images
@@ -33,7 +49,10 @@ impl Report {
         let mut known: Vec<Registry> = Vec::new();
         let mut notes = Vec::new();
         for entry in self.entries() {
-            let Some(Cause { kind: CauseKind::Access, side, .. }) = entry.cause() else { continue };
+            let cause = entry.cause();
+            let Some(Cause { kind: CauseKind::Access | CauseKind::Denied, side, .. }) = cause else {
+                continue;
+            };
             let (source, target) = (&entry.item.source, &entry.item.target);
             let (registry, repository) = match side {
                 Side::Source => (Some(source.registry.clone()), &source.repository),

@@ -29,6 +29,12 @@ impl Report {
         }
     }
 
+    /// Whether a tag that is new or changed is in conflict, whatever that decides.
+    #[must_use]
+    pub fn has_conflict(&self) -> bool {
+        self.totals_of_this_change().count(Status::Conflict) > 0
+    }
+
     /// A JSON list of the images, of those that are new or changed if versions were compared, each with `source`, `target` (with the digest, where it is known) and
     /// `outcome` (in a plan the decision). In at most `limit` bytes: those that weigh least are left out, what
     /// was up to date before others. The number is how many are missing.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::part::{Part, Unreported};
-use crate::oci::Registry;
+use crate::oci::{Digest, Registry};
 
 /// What a report says of the run as a whole.
 #[derive(Debug, Clone)]
@@ -26,8 +26,16 @@ pub struct Run {
     pub on_tag_conflict: OnTagConflict,
     /// What registries that count what is read of them still allow, as far as they have said so.
     pub pulls: Vec<Pulls>,
+    /// Whom keyless signatures are checked by, if a rule of the policy needs to know.
+    pub trust_root: Option<TrustRoot>,
     /// The part of the lists that the run did, where several runs share them.
     pub part: Option<Part>,
+    /// The digest of what the lists ask for, all parts of them together; `None` in a report that lacks it.
+    pub lists: Option<Digest>,
+    /// What was reviewed before, where somebody looked for that.
+    pub review: Option<Review>,
+    /// The digest of the plan that was carried out, where one had been made before.
+    pub by_plan: Option<Digest>,
     /// The parts of which there is no report, in a report of several.
     pub unreported: Option<Unreported>,
     /// What ended the run before its time.
@@ -39,6 +47,15 @@ pub struct Run {
     pub commit: Option<Link>,
     /// Where the run's log can be seen.
     pub log: Option<Link>,
+}
+
+/// What was reviewed before, that the images are compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Review {
+    /// Where each plan was reviewed, with its digest, the newest first.
+    pub plans: Vec<(Link, Digest)>,
+    /// Why there is no more to compare with: a sentence without its full stop. It can hold what came from outside.
+    pub note: Option<String>,
 }
 
 /// What a registry still allows. A pull is a manifest that is read.
@@ -56,6 +73,21 @@ pub struct Pulls {
     pub limit: Option<u64>,
     /// The window, if the registry says so.
     pub window: Option<Duration>,
+}
+
+/// Whom keyless signatures are checked by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustRoot {
+    /// Where it is from: `embedded`, or the file.
+    pub origin: String,
+    /// The SHA-256 digest of its document.
+    pub digest: String,
+    /// When it was published, or its file written, as far as that is known: a date as RFC 3339 has it.
+    pub published: Option<String>,
+    /// Since when its newest key counts.
+    pub newest: Option<String>,
+    /// How many days ago it was published or written.
+    pub days: Option<u64>,
 }
 
 /// Something that can be looked at elsewhere.

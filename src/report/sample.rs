@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Link, Mode, OnTagConflict, Report, Run};
+use super::{Link, Mode, OnTagConflict, Report, Review, Run};
 use crate::config::{Change, Changes, Diagnostic, Location, Signatures, Target};
 use crate::oci::{Descriptor, Digest, MediaType, Platform, Reference, Registry, Tag};
 use crate::plan::{
-    Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Decision, Graph, Item, Node, Outcome, Plan,
-    Proof, Remark, RemarkKind, Result, Side, Standing, Transfer,
+    Aspect, Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Comparison, Decision, Difference,
+    Graph, Item, Node, Outcome, Plan, Proof, Remark, RemarkKind, Result, Side, Standing, Transfer,
 };
 
 pub(super) fn digest(of: &str) -> Digest {
@@ -64,6 +64,8 @@ fn item_from(registry: &str, repository: &str, target: &str, tag: &str) -> Item 
         graph: None,
         derived: None,
         companions: Some(vec![]),
+        reviewed: None,
+        verification: None,
         remarks: vec![],
     }
 }
@@ -120,7 +122,11 @@ fn run(mode: Mode) -> Run {
         bytes_sent_twice: 0,
         on_tag_conflict: OnTagConflict::Fail,
         pulls: Vec::new(),
+        trust_root: None,
         part: None,
+        lists: Some(digest("the lists")),
+        review: None,
+        by_plan: None,
         unreported: None,
         interruption: None,
         remarks: Vec::new(),
@@ -239,6 +245,26 @@ pub(super) fn rich_sync() -> Report {
     report.run.bytes_moved = 263_500_000;
     report.run.bytes_downloaded_again = 1_200_000;
     report.run.bytes_sent_twice = 64_000;
+    report
+}
+
+/// A sync that carried out a plan and was compared with a review: one image is as it was, one is not.
+pub(super) fn reviewed_sync() -> Report {
+    let mut report = rich_sync();
+    let page = Link { name: "#7".to_owned(), url: "https://github.example.com/org/infra/pull/7".to_owned() };
+    report.run.review = Some(Review {
+        plans: vec![(page, digest("the plan"))],
+        note: Some("the policy is another one".to_owned()),
+    });
+    report.run.by_plan = Some(digest("the plan"));
+    let compared = |differences| Some(Comparison { review: "#7".to_owned(), differences });
+    report.plan.items[0].reviewed = compared(vec![]);
+    let differences =
+        Aspect::ALL.map(|what| Difference { what, reviewed: "before".to_owned(), now: "after".to_owned() });
+    report.plan.items[1].reviewed = compared(differences.into());
+    for kind in [RemarkKind::SourceMoved, RemarkKind::NotAsReviewed] {
+        report.plan.items[1].remarks.push(Remark { kind, message: "it moved".to_owned() });
+    }
     report
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::units::{bytes, count, duration, number};
-use super::{Mode, OnTagConflict, Part, Pulls, Report, Status, Totals, Unreported, Verdict};
+use super::{Mode, OnTagConflict, Part, Pulls, Report, Status, Totals, Unreported, Verdict, verification};
 use crate::oci::Registry;
 
 /// The run in one line: `Sync: 1 conflict, 5 copied, 3 up to date`.
@@ -44,7 +44,7 @@ pub(super) fn subject(report: &Report, totals: &Totals) -> String {
     let reported = totals.items as u64;
     let all = match (&report.run.part, &report.run.unreported) {
         (Some(part), _) => part.images as u64,
-        (None, Some(unreported)) => reported + unreported.images as u64,
+        (None, Some(unreported)) => reported.saturating_add(unreported.images as u64),
         (None, None) => return count(reported, "image", "images"),
     };
     format!("{} of {}", number(reported), count(all, "image", "images"))
@@ -75,15 +75,37 @@ pub(super) fn volume(report: &Report, totals: &Totals) -> Vec<String> {
             parts.push(format!("{} skipped (already there)", bytes(transfer.bytes_present)));
         }
     }
+    let verified = report.entries().filter(|entry| verification::brief(entry.item).is_some()).count();
+    if verified > 0 {
+        parts.push(format!("{} verified", number(verified as u64)));
+    }
     if totals.proof.expected > 0 {
         let proof = totals.proof;
         parts.push(format!("{} of {} companions read back", proof.verified, proof.expected));
     }
     parts.extend(report.run.pulls.iter().map(|pulls| self::pulls(pulls, report.run.mode)));
+    let reviewed = compared(report).filter(|differs| !differs).count() as u64;
+    parts.extend((reviewed > 0).then(|| format!("{} as reviewed", number(reviewed))));
+    parts.extend(report.run.by_plan.iter().map(|plan| format!("by the plan {}", plan.short())));
     if totals.targets_not_readable > 0 {
         parts.push(count(totals.targets_not_readable as u64, "target not readable", "targets not readable"));
     }
     parts
+}
+
+/// Of each image that was compared with a review, whether it differs.
+fn compared(report: &Report) -> impl Iterator<Item = bool> {
+    let items = report.plan.items.iter();
+    items.filter_map(|item| item.reviewed.as_ref()).map(|comparison| !comparison.differences.is_empty())
+}
+
+/// That images are not as people reviewed them, as a sentence without its full stop; `None` if all are.
+pub(super) fn not_as_reviewed(report: &Report) -> Option<String> {
+    match compared(report).filter(|differs| *differs).count() as u64 {
+        0 => None,
+        1 => Some("An image is not as it was reviewed".to_owned()),
+        more => Some(format!("{} images are not as they were reviewed", number(more))),
+    }
 }
 
 /// What a sync would take of what a registry still allows, or what a sync has left of it.
@@ -198,7 +220,7 @@ fn lowercase_first(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::plan::Outcome;
-    use crate::report::sample::{plan_report, sync_report};
+    use crate::report::sample::{plan_report, reviewed_sync, sync_report};
 
     #[test]
     fn what_a_registry_allows_is_told() {
@@ -217,6 +239,17 @@ mod tests {
         assert_eq!(part(plan_report(vec![]), Some(100)), "a sync needs 42 pulls from docker.io, 58 left");
         assert_eq!(part(sync_report(vec![]), Some(100)), "58 of 100 pulls left at docker.io");
         assert_eq!(part(sync_report(vec![]), None), "58 pulls left at docker.io");
+    }
+
+    #[test]
+    fn what_was_reviewed_is_told() {
+        let mut report = reviewed_sync();
+        assert!(volume(&report, &report.totals()).contains(&"1 as reviewed".to_owned()));
+        assert_eq!(not_as_reviewed(&report).as_deref(), Some("An image is not as it was reviewed"));
+        let other = report.plan.items[1].reviewed.clone();
+        report.plan.items[0].reviewed = other;
+        assert_eq!(not_as_reviewed(&report).as_deref(), Some("2 images are not as they were reviewed"));
+        assert_eq!(not_as_reviewed(&sync_report(vec![])), None);
     }
 
     #[test]

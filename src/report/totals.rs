@@ -68,8 +68,8 @@ impl Totals {
                 totals.transfer += result.transfer;
             }
             if let Some(proof) = entry.result.and_then(|result| result.proof) {
-                totals.proof.expected += proof.expected;
-                totals.proof.verified += proof.verified;
+                totals.proof.expected = totals.proof.expected.saturating_add(proof.expected);
+                totals.proof.verified = totals.proof.verified.saturating_add(proof.verified);
             }
         }
         totals

@@ -5,6 +5,7 @@
 //! *could not find out* is an error. The two are never mixed up.
 
 mod remembered;
+mod settled;
 mod single_flight;
 mod verified;
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
 pub use remembered::Remembered;
+pub use settled::{Moved, Settled, Settlement};
 pub(crate) use single_flight::SingleFlight;
 pub use verified::{Midstates, verified};
 

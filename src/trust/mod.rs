@@ -5,5 +5,9 @@
 
 mod companions;
 mod kind;
+mod proofs;
+mod verifier;
 
 pub use companions::{Sides, companions};
+pub use proofs::Place;
+pub use verifier::{Failure, Verifier};

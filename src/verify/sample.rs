@@ -371,8 +371,8 @@ impl World {
             ],
         );
         let content = der(0x30, &[&oid(STAMP), &der(0xa0, &[&der(0x04, &[&stamp])])]);
-        let envelope = der(0x30, &[&[2, 1, 3], &der(0x31, &[&sha256]), &content, &der(0x31, &[&signer])]);
-        der(0x30, &[&oid("1.2.840.113549.1.7.2"), &der(0xa0, &[&envelope])])
+        let inner = der(0x30, &[&[2, 1, 3], &der(0x31, &[&sha256]), &content, &der(0x31, &[&signer])]);
+        der(0x30, &[&oid("1.2.840.113549.1.7.2"), &der(0xa0, &[&inner])])
     }
 
     /// A `.sig` layer, signed without a key at minute 5.

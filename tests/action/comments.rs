@@ -87,6 +87,56 @@ fn a_run_that_was_overtaken_leaves_the_comment_alone() {
     assert!(step.annotations().iter().any(|it| it.contains("stale: ")), "{:?}", step.annotations());
     assert_eq!(writes(&workflow), Vec::<String>::new());
     assert_eq!(step.outputs["comment-url"], "");
+    assert!(step.summary.contains("stale: the pull request got a newer commit"), "{}", step.summary);
+}
+
+/// Whoever edits it may leave its end as it is.
+#[test]
+fn what_somebody_made_of_it_is_written_over() {
+    let workflow = workflow();
+    lists(&workflow, &["1"]).expect(0, "planned");
+    let kept = workflow.github.comments()[0].clone();
+    let mark = kept.body.trim_end().lines().last().expect("a mark").to_owned();
+    let edited = format!("<!-- image-syncer:image-syncer -->\r\nAll is well, merge it\r\n{mark}");
+    for (body, expected) in [(edited, 1), (kept.body.clone(), 0)] {
+        workflow.github.take_lines();
+        let shown = serde_json::json!([
+            { "id": kept.id, "body": body, "user": { "login": "github-actions[bot]", "type": "Bot" } }
+        ]);
+        workflow.github.on_request(move |seen| {
+            let is_it = seen.method == Method::GET && seen.path.contains("/issues/7/comments");
+            is_it.then(|| told(200, &shown))
+        });
+        lists(&workflow, &["1"]).expect(0, "planned");
+        assert_eq!(writes(&workflow).len(), expected, "{body}");
+    }
+    assert_eq!(workflow.github.comments(), [kept]);
+}
+
+/// The digest at the target is none of the source that the entry has now.
+#[test]
+fn an_entry_with_another_source_keeps_its_content_by_staying_as_it_was() {
+    let workflow = workflow();
+    put_image(&workflow.target.memory, "mirror/app", Some("1"), &[b"one"]);
+    put_image(&workflow.source.memory, "team/fork", Some("1"), &[b"other"]);
+    let commit = |name: &str| {
+        workflow.commit(&workflow.list(&[&format!("{{source: \"SOURCE/team/{name}:1\", target: app}}")]))
+    };
+    workflow.pull_request("pull_request", &commit("app"), &commit("fork"), false).expect(3, "conflict");
+    let body = workflow.github.comments()[0].body.clone();
+    assert!(body.contains("leave the entry as it was") && !body.contains("name its digest"), "{body}");
+}
+
+/// That something is looked after no more is worth to be known.
+#[test]
+fn a_change_that_only_takes_away_is_told() {
+    let workflow = workflow();
+    let two = ["source: SOURCE/team/app:1", "source: SOURCE/team/app:2"];
+    let (base, head) = (workflow.commit(&workflow.list(&two)), workflow.commit(&workflow.list(&two[..1])));
+    workflow.pull_request("pull_request", &base, &head, false).expect(0, "noop");
+    let comments = workflow.github.comments();
+    assert_eq!(comments.len(), 1);
+    assert!(comments[0].body.contains("1 off the list"), "{}", comments[0].body);
 }
 
 #[test]
@@ -116,6 +166,21 @@ fn it_is_written_when_it_was_asked_for() {
         lists(&workflow, tags);
         assert_eq!(workflow.github.comments().len(), expected, "{when} {tags:?}");
     }
+}
+
+/// It decides nothing where the operator says so, and its author has to know of it all the same.
+#[test]
+fn a_conflict_that_only_warns_gets_a_comment() {
+    let workflow = workflow().input("on-tag-conflict", Some("warn"));
+    put_image(&workflow.target.memory, "mirror/app", Some("1"), &[b"other"]);
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1\n    target: app"]));
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(0, "noop");
+    assert_eq!(step.outputs["conflicts"], "1");
+    let comments = workflow.github.comments();
+    assert_eq!(comments.len(), 1);
+    assert!(comments[0].body.contains("Conflicts only warn, as asked for"), "{}", comments[0].body);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::stand_in::{Entry, GitHub};
 use crate::support::content::put_image;
 use crate::support::fault::Fault;
+use crate::support::signing::Key;
 use crate::workflow::{LIST, Workflow, has, merge_group};
 
 fn put(workflow: &Workflow, name: &str) {
@@ -26,8 +27,12 @@ fn pushes_schedules_and_manual_runs_sync() {
         assert_eq!(step.outputs["copied"], "1");
         assert_eq!(tags(&workflow), 1, "{event}");
         assert!(has(&workflow.workspace(), &step.outputs["report-file"]));
-        assert_eq!(workflow.github.requests().len(), 0, "there is nothing to ask GitHub");
+        // What was pushed may have been reviewed; there is nothing else to ask GitHub, nor anything to compare later.
+        let asked = workflow.github.take_lines();
+        assert!(asked.iter().all(|line| line.contains("/commits")), "{event}: {asked:?}");
+        assert_eq!(asked.is_empty(), event != "push", "{event}: {asked:?}");
         workflow.run(event, &json!({})).expect(0, "noop");
+        assert_eq!(workflow.github.take_lines(), [""; 0]);
     }
 }
 
@@ -104,6 +109,11 @@ fn an_event_that_nobody_thought_of_is_an_error() {
         assert!(step.summary.contains("The run cannot begin"), "{}", step.summary);
     }
     assert!(workflow.source.requests().is_empty() && workflow.target.requests().is_empty());
+    // Nor is there a summary where none is wanted.
+    let workflow = workflow.input("summary", Some("false"));
+    let step = workflow.run("release", &json!({}));
+    step.expect(2, "failed");
+    assert_eq!(step.summary, "");
 }
 
 #[test]
@@ -124,13 +134,14 @@ fn a_change_that_does_not_touch_the_lists_is_done_at_once() {
 
 #[test]
 fn a_head_that_moved_on_is_stale() {
-    let workflow = Workflow::new();
+    let workflow = Workflow::new().input("check-run", Some("true"));
     let base = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
     let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:2"]));
     workflow.github.move_head(&base);
     let step = workflow.run("pull_request", &crate::workflow::pull_request(&base, &head, false));
     step.expect(0, "noop");
     assert!(step.annotations()[0].starts_with("notice :: stale: "), "{:?}", step.annotations());
+    assert_eq!(workflow.github.check_runs()[0]["output"]["title"], "Nothing done");
     assert!(workflow.source.requests().is_empty());
 }
 
@@ -323,6 +334,31 @@ fn the_policy_comes_from_the_base() {
     );
 }
 
+/// A key that stands in the policy itself counts; a file beside it would be the workspace's.
+#[test]
+fn a_policys_keys_are_its_own_and_not_the_workspaces() {
+    let workflow = Workflow::new()
+        .input("allow-private-networks", Some("true"))
+        .input("policy-file", Some("policy.yaml"));
+    let image = put_image(&workflow.source.memory, "team/app", Some("1"), &[b"one"]);
+    let key = Key::new();
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/app:1"]));
+    workflow.check_out("cosign.pub", &key.pem());
+    let base = |key: &str| {
+        let policy = format!("signatures: [{{sources: [\"**\"], anyOf: [{{key: {key}}}]}}]\n");
+        workflow.github.commit(&[("policy.yaml", Entry::File(policy.as_bytes()))])
+    };
+    let step = workflow.pull_request("pull_request", &base("cosign.pub"), &head, false);
+    step.expect(2, "failed");
+    assert!(step.annotations()[0].contains("write the key itself"), "{:?}", step.annotations());
+    let base = base(&key.yaml());
+    let step = workflow.pull_request("pull_request", &base, &head, false);
+    step.expect(3, "conflict");
+    assert!(step.text.contains("no signature of it was found"), "{}", step.text);
+    key.sign_image(&workflow.source.memory, "team/app", &image);
+    workflow.pull_request("pull_request", &base, &head, false).expect(0, "planned");
+}
+
 /// What the workspace holds may be the change's own: nothing of it is read.
 #[test]
 fn nothing_of_the_workspace_is_read_for_a_review() {
@@ -343,6 +379,7 @@ fn nothing_of_the_workspace_is_read_for_a_review() {
     for (name, value) in [
         ("DOCKER_CONFIG", workflow.workspace().join("docker").display().to_string()),
         ("SYNCER_CA_FILE", "ca.pem".to_owned()),
+        ("SYNCER_TRUST_ROOT", "there.json".to_owned()),
         ("SSL_CERT_FILE", workflow.workspace().join("ca.pem").display().to_string()),
         ("SSL_CERT_DIR", workflow.workspace().display().to_string()),
         ("SYNCER_TARGET_REPO_AUTH_KEY", "key.json".to_owned()),
@@ -404,6 +441,39 @@ fn a_change_does_not_decide_where_images_go() {
     assert!(step.annotations()[0].contains("no target prefix is known"), "{:?}", step.annotations());
 }
 
+/// Where nothing but the list says where images go, a plan without that line would promise what no sync can do.
+#[test]
+fn the_only_prefix_is_not_taken_out() {
+    let workflow =
+        Workflow::new().input("allow-private-networks", Some("true")).input("target-repo-prefix", None);
+    put(&workflow, "team/app");
+    let list = workflow.list(&["source: SOURCE/team/app:1"]);
+    let prefix = format!("targetRepoPrefix: {}/mirror/", workflow.target.host());
+    let stated = workflow.commit(&format!("{prefix}\nimages: []\n"));
+    let without = workflow.commit(&list);
+    let step = workflow.pull_request("pull_request", &stated, &without, false);
+    step.expect(2, "failed");
+    let error = step.annotations()[0].clone();
+    assert!(error.contains("no sync can run after it") && error.contains(&prefix), "{error}");
+
+    // Nor is that the advice for a line that says something else.
+    let other = workflow.commit(&format!("targetRepoPrefix: other.example.com/x/\n{list}"));
+    let step = workflow.pull_request("pull_request", &stated, &other, false);
+    step.expect(2, "failed");
+    let error = step.annotations()[0].clone();
+    assert!(error.contains("; leave it as ") && !error.contains("take the line out"), "{error}");
+
+    // It came to the base branch after the change departed: then it will be there.
+    let start = workflow.commit("images: []\n");
+    workflow.github.departs(&without, &start);
+    workflow.pull_request("pull_request", &stated, &without, false).expect(0, "planned");
+    // Where the workflow says it, nobody needs the line.
+    let prefix = format!("{}/mirror/", workflow.target.host());
+    let workflow = workflow.input("target-repo-prefix", Some(&prefix));
+    workflow.github.departs(&without, &stated);
+    workflow.pull_request("pull_request", &stated, &without, false).expect(0, "planned");
+}
+
 #[test]
 fn a_server_of_ones_own_is_spoken_to() {
     let workflow = Workflow::with(GitHub::enterprise()).input("allow-private-networks", Some("true"));
@@ -450,12 +520,29 @@ fn a_pull_request_that_is_closed_is_left_as_it_is() {
 
 #[test]
 fn a_list_that_was_not_checked_out_is_asked_for() {
-    let workflow = Workflow::new();
+    let workflow = Workflow::new().input("check-run", Some("true"));
     let step = workflow.run("push", &json!({}));
     step.expect(2, "failed");
     let annotations = step.annotations();
     assert!(
         annotations.iter().any(|it| it.starts_with("notice ") && it.contains("checks them out")),
+        "{annotations:?}"
+    );
+    let left_out = "notice :: 1 annotation is not in the check run, ";
+    assert!(annotations.iter().any(|it| it.starts_with(left_out)), "{annotations:?}");
+}
+
+/// Whoever writes a workflow knows inputs, and no command line.
+#[test]
+fn what_is_wrong_is_said_of_the_inputs() {
+    let workflow = Workflow::new().input("target-repo-prefix", Some("x"));
+    workflow.check_out(LIST, &workflow.list(&[]));
+    let step = workflow.run("push", &json!({}));
+    step.expect(2, "failed");
+    let annotations = step.annotations();
+    assert!(annotations[0].contains(":: the input target-repo-prefix "), "{annotations:?}");
+    assert!(
+        !annotations.iter().any(|it| it.contains("checks them out") || it.contains("--")),
         "{annotations:?}"
     );
 }

@@ -17,6 +17,8 @@ mod comments;
 mod events;
 mod logins;
 mod results;
+mod reusable;
+mod reviewed;
 mod shards;
 mod strangers;
 mod workflow;

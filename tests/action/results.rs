@@ -1,10 +1,14 @@
 //! Outputs, summary, annotations, check run, log.
 
+use std::convert::Infallible;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use futures::stream::pending;
 use serde_json::{Value, json};
 
 use crate::support::content::put_image;
@@ -117,7 +121,6 @@ fn cancelled_once(there: &AtomicBool, workflow: &Workflow, command: &mut Command
     assert!(kill.expect("kill").success());
     let step = workflow.step(&child.wait_with_output().expect("an output"));
     assert!(cancelled.elapsed() < Duration::from_secs(7), "{:?}", cancelled.elapsed());
-    step.expect(130, "failed");
     step
 }
 
@@ -136,6 +139,7 @@ fn a_cancelled_run_ends_soon_with_a_partial_summary() {
     });
     let mut command = workflow.command("push", &json!({}));
     let step = cancelled_once(&slow, &workflow, &mut command);
+    step.expect(130, "failed");
     assert!(step.summary.contains("not run") || step.summary.contains("not-run"), "{}", step.summary);
     assert!(workflow.target.tags().is_empty());
 }
@@ -156,5 +160,81 @@ fn a_run_that_waits_for_github_can_be_cancelled() {
     });
     let mut command = workflow.command("pull_request", &crate::workflow::pull_request(&base, &head, false));
     let step = cancelled_once(&asked, &workflow, &mut command);
+    step.expect(130, "failed");
     assert!(step.summary.contains("The run was interrupted"), "{}", step.summary);
+}
+
+/// A pull request with an image that is not there, and a GitHub that begins an answer at such a path and never ends it.
+fn told_to_nobody(silent: &'static str) -> (Workflow, Value, Arc<AtomicBool>) {
+    let workflow =
+        Workflow::new().input("allow-private-networks", Some("true")).input("check-run", Some("true"));
+    let list = workflow.list(&["source: SOURCE/team/gone:1"]);
+    let (base, head) = (workflow.commit("images: []\n"), workflow.commit(&list));
+    workflow.github.move_head(&head);
+    let asked = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&asked);
+    workflow.github.on_request(move |request| {
+        let is_it = request.path.contains(silent);
+        seen.fetch_or(is_it, Ordering::SeqCst);
+        is_it.then(|| Response::new(Body::from_stream(pending::<Result<Bytes, Infallible>>())))
+    });
+    let event = crate::workflow::pull_request(&base, &head, false);
+    (workflow, event, asked)
+}
+
+#[track_caller]
+fn assert_all_but_github_is_told(step: &Step, why: &str) {
+    step.expect(1, "failed");
+    assert_eq!(step.outputs["failed"], "1");
+    assert!(step.summary.contains("1 blocked"), "{}", step.summary);
+    let annotations = step.annotations();
+    let is_there = |start: &str, what: &str| {
+        annotations.iter().any(|it| it.starts_with(start) && it.contains(what) && it.contains(why))
+    };
+    assert!(is_there("warning :: ", "in time") || is_there("warning :: ", "not written"), "{annotations:?}");
+    assert!(
+        annotations.iter().any(|it| it.starts_with("error external-images.yaml:2: source: ")),
+        "{annotations:?}"
+    );
+}
+
+/// Results that are there already are not lost with those that GitHub does not take.
+#[test]
+fn a_run_that_tells_its_results_can_be_cancelled() {
+    for silent in ["/comments", "graphql", "check-runs"] {
+        let (workflow, event, asked) = told_to_nobody(silent);
+        let mut command = workflow.command("pull_request", &event);
+        let step = cancelled_once(&asked, &workflow, &mut command);
+        assert_all_but_github_is_told(&step, "The run was interrupted");
+        // What is asked for before the check run is not lost with it.
+        assert_eq!(step.outputs["comment-url"].is_empty(), silent != "check-runs");
+    }
+}
+
+/// A killed process tells nothing more: what the next steps go by is there before GitHub is asked for anything.
+#[test]
+fn outputs_are_there_before_github_is_asked_for_anything() {
+    let (workflow, event, asked) = told_to_nobody("/comments");
+    let mut command = workflow.command("pull_request", &event);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a process");
+    while !asked.load(Ordering::SeqCst) {
+        assert!(child.try_wait().expect("a process").is_none(), "it never came so far");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().expect("a process");
+    let step = workflow.step(&child.wait_with_output().expect("an output"));
+    assert_eq!(step.outputs["result"], "failed");
+    assert!(step.summary.contains("1 blocked"), "{}", step.summary);
+}
+
+/// The time limit is the whole run's: GitHub would be waited for much longer.
+#[test]
+fn the_time_limit_holds_for_what_is_told_as_well() {
+    let (workflow, event, _) = told_to_nobody("check-runs");
+    let workflow = workflow.input("timeout", Some("2s")).input("comment", Some("never"));
+    let step = workflow.step(&workflow.command("pull_request", &event).output().expect("an output"));
+    assert_eq!(step.outputs["result"], "failed");
+    let annotations = step.annotations();
+    let why = "warning :: the check run was not made in time. The run's time limit was reached";
+    assert!(annotations.iter().any(|it| it.starts_with(why)), "{annotations:?}");
 }

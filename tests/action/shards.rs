@@ -26,7 +26,7 @@ fn workflow() -> Workflow {
 fn shard(workflow: Workflow, shard: &str) -> (Workflow, Step) {
     let workflow = workflow.input("shard", Some(shard)).input("summary", Some("false"));
     let step = workflow.run("push", &json!({}));
-    let kept = workflow.workspace().join("shards").join(shard.replace('/', "-of-"));
+    let kept = workflow.workspace().join("shards").join(format!("{}-attempt-1", shard.replace('/', "-of-")));
     std::fs::create_dir_all(&kept).expect("a folder");
     let report = workflow.workspace().join(&step.outputs["report-file"]);
     std::fs::rename(report, kept.join("image-syncer-report.json")).expect("a report");
@@ -49,6 +49,10 @@ fn the_jobs_of_a_matrix_tell_one_result() {
     let (workflow, incomplete) = merge(workflow);
     incomplete.expect(1, "failed");
     assert!(incomplete.summary.contains("**Shard 2 of 2 has no report"), "{}", incomplete.summary);
+    let number = |step: &Step, name: &str| step.outputs[name].parse::<usize>().expect("a number");
+    assert_eq!(number(&incomplete, "copied") + number(&incomplete, "failed"), IMAGES);
+    let told = incomplete.annotations();
+    assert!(told.iter().any(|it| it.starts_with("error :: Shard 2 of 2 has no report")), "{told:?}");
 
     let (workflow, two) = shard(workflow.input("merge-reports", Some("")), "2/2");
     two.expect(0, "synced");
@@ -64,6 +68,65 @@ fn the_jobs_of_a_matrix_tell_one_result() {
     let ended: Vec<Value> =
         workflow.github.check_runs().iter().map(|run| run["conclusion"].clone()).collect();
     assert_eq!(ended, ["success", "failure", "success", "success"]);
+}
+
+/// What a job's earlier attempt left stays beside what it wrote in the end; by their names 9 would come after 10.
+#[test]
+fn of_several_attempts_the_last_one_counts() {
+    let workflow = workflow();
+    let gone = workflow.list(&["source: SOURCE/team/gone:1\n    target: gone"]);
+    let list = std::fs::read_to_string(workflow.workspace().join(LIST)).expect("a list");
+    workflow.check_out(LIST, &list.replace("images:\n", &gone));
+    let (workflow, first) = shard(workflow, "1/1");
+    first.expect(1, "failed");
+    let folder =
+        |attempt: &str| workflow.workspace().join("shards").join(format!("1-of-1-attempt-{attempt}"));
+    std::fs::rename(folder("1"), folder("9")).expect("a folder");
+    put_image(&workflow.source.memory, "team/gone", Some("1"), &[b"here again"]);
+    let (workflow, second) = shard(workflow, "1/1");
+    second.expect(0, "synced");
+    let folder =
+        |attempt: &str| workflow.workspace().join("shards").join(format!("1-of-1-attempt-{attempt}"));
+    std::fs::rename(folder("1"), folder("10")).expect("a folder");
+    let (workflow, merged) = merge(workflow);
+    merged.expect(0, "synced");
+    assert_eq!((&*merged.outputs["copied"], &*merged.outputs["up-to-date"]), ("1", "6"));
+    // Two jobs with a report of one shard are another matter.
+    let other = workflow.workspace().join("shards/other-attempt-1");
+    std::fs::rename(workflow.workspace().join("shards/1-of-1-attempt-9"), other).expect("a folder");
+    let (_, refused) = merge(workflow);
+    refused.expect(2, "failed");
+    assert!(refused.text.contains("are both of shard 1"), "{}", refused.text);
+}
+
+/// With a number no plan is made, and all jobs find the same mistake: the first one tells it, whatever it was told of
+/// summaries, since it leaves no report that the last job could tell.
+#[test]
+fn a_mistake_that_all_jobs_find_is_told_by_the_first() {
+    for (index, told) in [(1, 1), (2, 0)] {
+        let workflow = workflow().input("summary", Some("false")).input("annotations", Some("false"));
+        workflow.check_out(LIST, "images:\n  - sauce: x\n");
+        let step = workflow.input("shard", Some(&format!("{index}/2"))).run("push", &json!({}));
+        step.expect(2, "failed");
+        let errors = step.annotations().into_iter().filter(|it| it.contains("did you mean `source`"));
+        assert_eq!(errors.count(), told, "{}", step.text);
+        assert_eq!(step.summary.is_empty(), told == 0, "{}", step.summary);
+    }
+    let (_, nothing) = merge(workflow());
+    nothing.expect(2, "failed");
+    assert!(nothing.text.contains("there is no report in "), "{}", nothing.text);
+}
+
+#[test]
+fn one_report_of_all_shards_is_a_step_of_its_own() {
+    for (name, value) in [("shard", "1/2"), ("shards", "auto")] {
+        let (workflow, _) = shard(workflow(), "1/1");
+        let workflow = workflow.input("shard", Some("")).input("merge-reports", Some("shards"));
+        let refused = workflow.input(name, Some(value)).run("push", &json!({}));
+        refused.expect(2, "failed");
+        let said = format!("the inputs merge-reports and {name} are both given");
+        assert!(refused.text.contains(&said), "{}", refused.text);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::support::auth::Auth;
 use crate::support::content::put_image;
 use crate::support::fault::Fault;
 use crate::support::registry::TestRegistry;
-use crate::workflow::{LIST, Workflow};
+use crate::workflow::{LIST, Step, Workflow};
 
 const PASSWORD: &str = "hunter2-is-secret";
 
@@ -42,7 +42,19 @@ fn sources_of_a_fork_are_asked_for_without_credentials() {
         let credentials =
             workflow.source.requests().iter().any(|request| request.headers.contains_key("authorization"));
         assert_eq!(credentials, !fork);
+        assert_eq!(step.summary.contains("sources are looked up without credentials"), fork);
     }
+}
+
+/// A login would not help against what is not there.
+#[test]
+fn that_a_fork_has_no_credentials_is_told_only_where_that_is_the_cause() {
+    let workflow = Workflow::new().input("allow-private-networks", Some("true"));
+    let base = workflow.commit("images: []\n");
+    let head = workflow.commit(&workflow.list(&["source: SOURCE/team/gone:1"]));
+    let step = workflow.pull_request("pull_request_target", &base, &head, true);
+    step.expect(1, "failed");
+    assert!(!step.summary.contains("without credentials"), "{}", step.summary);
 }
 
 /// A fork's `pull_request` has no secrets: that the target cannot be read is no failure then.
@@ -56,6 +68,12 @@ fn a_target_that_cannot_be_read_is_no_failure_for_a_fork() {
     let step = workflow.pull_request("pull_request", &base, &head, true);
     step.expect(0, "planned");
     assert!(workflow.github.comments()[0].body.contains("target not readable"));
+    let warned = |step: &Step| step.annotations().iter().any(|it| it.contains("could not be looked at"));
+    assert!(!warned(&step), "{:?}", step.annotations());
+    // This event has the base's secrets, so that somebody can do something about it.
+    let step = workflow.pull_request("pull_request_target", &base, &head, true);
+    step.expect(0, "planned");
+    assert!(warned(&step), "{:?}", step.annotations());
 }
 
 #[test]
@@ -113,7 +131,7 @@ fn foreign_text_commands_nothing() {
     let masks = step.commands().into_iter().filter(|it| it.name == "add-mask");
     assert!(masks.into_iter().all(|it| it.data.len() > 10), "{}", step.text);
     let comment = &workflow.github.comments()[0].body;
-    assert_eq!(comment.matches("<!--").count(), 2, "ours at both ends: {comment}");
+    assert_eq!(comment.matches("<!--").count(), 3, "ours, at its start and at its end: {comment}");
     for active in ["<img", "](http://x", "@octo"] {
         assert!(!comment.contains(active), "{active}: {comment}");
         assert!(!step.summary.contains(active), "{active}: {}", step.summary);

@@ -58,6 +58,7 @@ impl Workflow {
             ("annotations", "true"),
             ("check-run", "false"),
             ("create-repositories", "false"),
+            ("require-reviewed", "false"),
             ("allow-private-networks", "false"),
             ("github-token", TOKEN),
             ("debug", "false"),
@@ -71,6 +72,8 @@ impl Workflow {
             "auth",
             "policy-file",
             "on-tag-conflict",
+            "plan",
+            "trust-root",
             "shard",
             "shard-plan",
             "shards",
@@ -130,6 +133,20 @@ impl Workflow {
     pub(crate) fn pull_request(&self, event: &str, base: &str, head: &str, fork: bool) -> Step {
         self.github.move_head(head);
         self.run(event, &pull_request(base, head, fork))
+    }
+
+    /// A step of pull request `number`, opened from the repository itself.
+    pub(crate) fn review(&self, number: u64, base: &str, head: &str) -> Step {
+        self.github.move_head(head);
+        let mut payload = pull_request(base, head, false);
+        payload["number"] = json!(number);
+        self.run("pull_request", &payload)
+    }
+
+    /// The step of a push whose commit is `head`.
+    pub(crate) fn push(&self, head: &str) -> Step {
+        let output = self.command("push", &json!({})).env("GITHUB_SHA", head).output().expect("an output");
+        self.step(&output)
     }
 
     /// Runs the step.

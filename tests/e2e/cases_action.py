@@ -127,6 +127,7 @@ class Described:
     COMMIT = "7638417db6d59f3c431d3e1f261cc637155684cd"
     REQUESTS = (
         "GET git/commits/*", "GET git/trees/*", "GET git/blobs/*", "GET pulls/*",
+        "GET commits/*/pulls?per_page=10", "GET commits?sha=*&path=external-images.yaml&per_page=10",
         "GET issues/*/comments?per_page=100", "POST issues/*/comments", "PATCH issues/comments/*",
         "POST check-runs", "PATCH check-runs/*",
     )  # fmt: skip
@@ -166,6 +167,6 @@ class Described:
         wrong = [found for found in self.prism.seen if found.violations or not 200 <= found.status < 300]
         check_equal(wrong, [], "requests that GitHub's description does not know")
         found = [f"{found.method} {found.path.split('/octo-org/mirror/')[1]}" for found in self.prism.seen]
-        found = [re.sub(r"/([0-9a-f]{40}|\d+)\b", "/*", each) for each in found]
+        found = [re.sub(r"([/=])([0-9a-f]{40}|(?<=/)\d+)\b", r"\1*", each) for each in found]
         check_equal(sorted(found), sorted(self.REQUESTS), "the requests that were seen")
         return f"{len(found)} requests"

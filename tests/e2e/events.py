@@ -6,10 +6,11 @@ from content import artifact, cosign_signature, image, layer, multi_arch
 from github import GitHub
 from harness import check, check_equal
 from proxy import counting
+from runner import SHA
 from workflow import LIST, TOKEN, Place, expect
 
 MARKER = "<!-- image-syncer:image-syncer -->"
-CASES = 11
+CASES = 12
 
 
 class Events(Place):
@@ -47,6 +48,7 @@ class Events(Place):
             book.case("pull_request of a fork: plans without a comment, with all in the summary", self.fork)
             book.case("pull_request_target of a fork: plans, comments, and obeys nobody", self.fork_target)
             book.case("merge_group: plans without a comment", self.merge_group)
+            book.case("push: what was merged is compared with its review", self.reviewed)
             book.case("an event that nobody thought of is an error", self.other_event)
 
     def step(self, event, payload, **inputs):
@@ -113,7 +115,9 @@ class Events(Place):
         check(step.summary.startswith("## ✅ Sync: 2 copied"), step.summary)
         report = json.loads((self.job.workspace / step.outputs["report-file"]).read_text())
         check_equal(report["plan_digest"], f"sha256:{step.outputs['plan-digest']}", "the plan's digest")
-        check_equal(self.github.requests, [], "requests to GitHub")
+        # What was pushed may have been reviewed.
+        asked = [request.path for request in self.github.requests]
+        check(asked and all("/commits" in path for path in asked), f"requests to GitHub: {asked}")
         check({"add-mask", "group", "endgroup"} <= step.names(), f"commands: {step.names()}")
         check(int(step.outputs["bytes"]) > 300_000, f"bytes: {step.outputs['bytes']}")
         return f"{step.seconds:.1f} s"
@@ -249,6 +253,31 @@ class Events(Place):
         expect(step, 0, "planned", **{"copied": "1", "comment-url": ""})
         check_equal(len(self.github.comments), comments, "comments")
         check_equal(self.github.writes(), [], "writes to GitHub")
+
+    def reviewed(self):
+        self.github.comments.clear()
+        names = ("team/base:1", "team/new:1")
+        base, head = self.commit("team/base:1"), self.commit(*names)
+        payload = self.opened(base, head)
+        expect(self.review("pull_request", payload), 0, "planned", copied="1")
+        self.github.merge(SHA, payload["number"], head)
+        self.job.check_out({LIST: self.lists(*names)})
+        # Upstream moves the tag between the review and the merge.
+        moved = image([layer("moved", 40_000)])
+        moved.push(self.source.client, "team/new", "1")
+        before = self.everything()
+        step = self.step("push", self.webhooks.push(), require_reviewed="true")
+        expect(step, 3, "conflict", copied="0", failed="1")
+        check_equal(self.everything(), before, "the target's content")
+        told = f"not as reviewed in #{payload['number']}: its digest was {self.roots['team/new:1'].digest} and is"
+        check(any(told in issue and moved.digest in issue for issue in step.issues()), f"{step.issues()}")
+        # And moves it back.
+        self.roots["team/new:1"].push(self.source.client, "team/new", "1")
+        step = self.step("push", self.webhooks.push(), require_reviewed="true")
+        expect(step, 0, "synced", copied="1")
+        check("1 as reviewed" in step.summary, step.summary)
+        check_equal(self.github.writes(), [], "writes to GitHub")
+        self.read_back("team/new:1")
 
     def other_event(self):
         step = expect(self.step("issue_comment", self.webhooks.push()), 2, "failed")

@@ -49,6 +49,7 @@ class GitHub:
         self.may_write = True
         self.head = None
         self.departed = {}
+        self.merged = {}
         self.comments = []
         self.check_runs = []
         self.requests = []
@@ -93,6 +94,15 @@ class GitHub:
                 "html_url": f"{self.origin}/{self.repository}/pull/1#issuecomment-{self._next}",
             })  # fmt: skip
             return self._next
+
+    def merge(self, commit, number, head):
+        """Has a commit of the main branch come with a pull request."""
+        with self._lock:
+            self.merged[commit] = {
+                "number": number, "state": "closed", "merged_at": "2026-01-02T03:04:05Z",
+                "html_url": f"{self.origin}/{self.repository}/pull/{number}",
+                "head": {"ref": "changes", "sha": head}, "base": {"ref": "main", "sha": "0" * 40},
+            }  # fmt: skip
 
     def forget(self):
         """Begins a new list of requests."""
@@ -162,6 +172,11 @@ class GitHub:
             for commit in match.groups():
                 _found(self._objects, commit)
             return 200, {}, {"merge_base_commit": {"sha": self.departed.get(match[2], match[1])}, "files": []}
+        if match := re.fullmatch(r"commits/([0-9a-f]{40})/pulls", route):
+            return 200, {}, [self.merged[match[1]]] if match[1] in self.merged else []
+        if route == "commits":
+            _require({"sha", "path"} <= set(parse_qs(place.query)), 422, "the test wants a file's commits")
+            return 200, {}, [{"sha": commit} for commit in reversed(self.merged)]
         if re.fullmatch(r"pulls/[1-9][0-9]*", route):
             return 200, {}, {"number": int(route.split("/")[1]), "head": {"sha": self.head}, "state": "open"}
         if re.fullmatch(r"issues/[1-9][0-9]*/comments", route):

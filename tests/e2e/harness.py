@@ -23,6 +23,10 @@ class Failure(Exception):
     """A case did not hold; the text says what was expected and what was found."""
 
 
+class TooLong(Failure):
+    """A program did not get to its end in time."""
+
+
 def check(condition, message):
     """Fails the case with `message` unless `condition` holds."""
     if not condition:
@@ -129,7 +133,7 @@ class Workplace:
         except subprocess.TimeoutExpired:
             _signal_group(process, signal.SIGKILL)
             output, errors = process.communicate()
-            raise Failure(
+            raise TooLong(
                 f"{' '.join(arguments)}: not done after {timeout} s\n{_tail(output)}\n{_tail(errors)}"
             ) from None
         except BaseException:  # somebody stops the run: the program must not go on by itself

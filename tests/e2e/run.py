@@ -9,6 +9,7 @@ import sys
 import time
 
 import cases_action
+import cases_apply
 import cases_conformance
 import cases_debian
 import cases_kill
@@ -19,6 +20,7 @@ import cases_mirror
 import cases_renovate
 import cases_shard
 import cases_soak
+import cases_trust
 import cases_wild
 from harness import Book, Workplace, give_up_after
 
@@ -28,10 +30,12 @@ GROUPS = {
     "conformance": cases_conformance,
     "mirror": cases_mirror,
     "layout": cases_layout,
+    "apply": cases_apply,
     "wild": cases_wild,
     "debian": cases_debian,
     "renovate": cases_renovate,
     "shard": cases_shard,
+    "trust": cases_trust,
     "action": cases_action,
 }
 FULL_GROUPS = {

@@ -19,6 +19,8 @@ from pathlib import Path
 from engine import CLIENT
 from harness import Failure, check, check_equal
 
+# The commit that the workflow runs at.
+SHA = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
 MANIFEST = Path(__file__).resolve().parents[2] / "action.yml"
 LARGEST_SUMMARY = 1024 * 1024
 ISSUES_OF_A_KIND = 10
@@ -285,10 +287,10 @@ class Runner:
             "ref_name": "main", "ref_protected": "true", "ref_type": "branch", "repository": repository,
             "repository_id": "186853002", "repository_owner": repository.split("/")[0],
             "repository_owner_id": "21031067", "retention_days": "90", "run_attempt": "1", "run_id": "9876543210",
-            "run_number": "12", "server_url": "https://github.com", "sha": "6113728f27ae82c7b1a177c8d03f9e96e0adf246",
+            "run_number": "12", "server_url": "https://github.com", "sha": SHA,
             "triggering_actor": "Codertocat", "workflow": "images",
             "workflow_ref": f"{repository}/.github/workflows/images.yml@refs/heads/main",
-            "workflow_sha": "6113728f27ae82c7b1a177c8d03f9e96e0adf246", "workspace": str(self.workspace), **context,
+            "workflow_sha": SHA, "workspace": str(self.workspace), **context,
         }  # fmt: skip
         variables = {f"GITHUB_{name.upper()}": value for name, value in fields.items()}
         return variables | {

@@ -37,6 +37,27 @@ class Signer:
             "--recursive", "--annotations", annotation, "--key", "cosign.key", reference,
         )  # fmt: skip
 
+    def attest_reference(self, reference, form, predicate):
+        """Attests SLSA provenance of one image, as a layer of an .att tag or as a bundle that refers to it."""
+        path = self._folder / "provenance.json"
+        path.write_text(predicate)
+        self._cosign(
+            "attest", *OFFLINE_SIGN, f"--new-bundle-format={'true' if form == 'bundle' else 'false'}",
+            "--key", "cosign.key", "--type", "slsaprovenance1", "--predicate", path, reference,
+        )  # fmt: skip
+
+    def sign_as_before(self, reference):
+        """Signs one image with cosign 2, which knows the .sig tag alone."""
+        self._workplace.run(
+            ["cosign2", "sign", "--tlog-upload=false", "--yes", "--key", "cosign.key", reference],
+            timeout=120, directory=self._folder,
+        )  # fmt: skip
+
+    @property
+    def public_key(self):
+        """The public key in PEM."""
+        return (self._folder / "cosign.pub").read_text()
+
     def verify(self, reference, form):
         """Verifies a signature in just this form: the other one must not be able to stand in for it."""
         found = self._cosign(

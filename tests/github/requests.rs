@@ -192,3 +192,47 @@ async fn a_token_that_is_not_taken_is_told() {
     assert_eq!(error.kind, ApiErrorKind::Unauthorized);
     assert!(!format!("{error} {error:?}").contains("ghs_other"), "{error}");
 }
+
+/// A commit has come with those pull requests of its that were merged.
+#[tokio::test]
+async fn the_pull_request_of_a_commit_is_found() {
+    for github in [GitHub::start(), GitHub::enterprise()] {
+        let (one, two) = ("a".repeat(40), "b".repeat(40));
+        github.merge(&one, 7, &"c".repeat(40), "main");
+        github.merge(&two, 9, &"d".repeat(40), "release");
+        let api = api(&github);
+        let commit = |text: &str| text.parse::<CommitId>().expect("a commit");
+        let found = api.merged_with(&repository(), &commit(&one)).await.expect("an answer");
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].number, found[0].base.as_str()), (7, "main"));
+        assert_eq!(found[0].head.as_str(), "c".repeat(40));
+        assert_eq!(api.merged_with(&repository(), &commit(&"e".repeat(40))).await.expect("an answer"), []);
+        let commits = api.commits_of(&repository(), &commit(&two), "a/ b.yaml", 10).await.expect("an answer");
+        assert_eq!(commits.iter().map(CommitId::as_str).collect::<Vec<_>>(), [two.as_str(), one.as_str()]);
+        let lines = github.take_lines();
+        assert!(
+            lines.contains(&format!("GET /repos/octo-org/mirror/commits/{one}/pulls?per_page=10")),
+            "{lines:?}"
+        );
+        let list = format!("GET /repos/octo-org/mirror/commits?sha={two}&path=a%2F+b.yaml&per_page=10");
+        assert!(lines.contains(&list), "{lines:?}");
+    }
+}
+
+/// One that is open, or was closed without being merged, has brought nothing anywhere.
+#[tokio::test]
+async fn a_pull_request_that_was_not_merged_is_none_of_a_commit() {
+    let github = GitHub::start();
+    github.on_request(|_| {
+        let ends = json!({ "head": { "sha": "c".repeat(40) }, "base": { "ref": "main" } });
+        let mut open = ends;
+        open["number"] = json!(7);
+        open["merged_at"] = json!(null);
+        Some(told(200, &json!([open])))
+    });
+    let commit = "a".repeat(40).parse::<CommitId>().expect("a commit");
+    assert_eq!(api(&github).merged_with(&repository(), &commit).await.expect("an answer"), []);
+    github.on_request(|_| Some(told(200, &json!([{ "number": 7 }]))));
+    let error = api(&github).merged_with(&repository(), &commit).await.expect_err("no list of pull requests");
+    assert_eq!(error.kind, ApiErrorKind::Malformed);
+}

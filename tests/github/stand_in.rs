@@ -52,6 +52,8 @@ pub(crate) enum Entry<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Kept {
     pub(crate) id: u64,
+    /// The number of its pull request.
+    pub(crate) number: u64,
     /// Login and type; `None` for an account that is gone.
     pub(crate) author: Option<(String, String)>,
     pub(crate) body: String,
@@ -67,6 +69,10 @@ struct Keeps {
     head: String,
     /// Where commits departed from the base branch, if not from its head.
     departed: BTreeMap<String, String>,
+    /// The pull requests with which commits came, as GitHub shows them.
+    merged: BTreeMap<String, Vec<Value>>,
+    /// The commits that changed the list, the newest first.
+    history: Vec<String>,
     comments: Vec<Kept>,
     check_runs: Vec<Value>,
     log: Vec<Seen>,
@@ -102,6 +108,8 @@ impl GitHub {
             blobs: BTreeMap::new(),
             head: "1".repeat(40),
             departed: BTreeMap::new(),
+            merged: BTreeMap::new(),
+            history: Vec::new(),
             comments: Vec::new(),
             check_runs: Vec::new(),
             log: Vec::new(),
@@ -148,6 +156,21 @@ impl GitHub {
         commit.clone_into(&mut self.keeps().head);
     }
 
+    /// Has a commit come with a pull request that was merged, as the newest of the list's.
+    pub(crate) fn merge(&self, commit: &str, number: u64, head: &str, base: &str) {
+        let mut keeps = self.keeps();
+        let merged = json!({
+            "number": number,
+            "state": "closed",
+            "merged_at": "2026-01-02T03:04:05Z",
+            "html_url": format!("https://github.example.com/{REPOSITORY}/pull/{number}"),
+            "head": { "ref": "patch-1", "sha": head },
+            "base": { "ref": base, "sha": "0".repeat(40) },
+        });
+        keeps.merged.entry(commit.to_owned()).or_default().push(merged);
+        keeps.history.insert(0, commit.to_owned());
+    }
+
     /// Whose the token is from now on, as `viewer` says it.
     pub(crate) fn token_of(&self, login: &str) {
         login.clone_into(&mut self.keeps().viewer);
@@ -155,12 +178,12 @@ impl GitHub {
 
     /// Keeps a comment that somebody wrote, and says its ID.
     pub(crate) fn comment_by(&self, login: &str, kind: &str, body: &str) -> u64 {
-        self.keeps().comment(Some((login.to_owned(), kind.to_owned())), body)
+        self.keeps().comment(7, Some((login.to_owned(), kind.to_owned())), body)
     }
 
     /// Keeps a comment whose author is gone.
     pub(crate) fn comment_by_nobody(&self, body: &str) {
-        self.keeps().comment(None, body);
+        self.keeps().comment(7, None, body);
     }
 
     pub(crate) fn comments(&self) -> Vec<Kept> {
@@ -194,9 +217,9 @@ impl Keeps {
         self.next_id
     }
 
-    fn comment(&mut self, author: Option<(String, String)>, body: &str) -> u64 {
+    fn comment(&mut self, number: u64, author: Option<(String, String)>, body: &str) -> u64 {
         let id = self.id();
-        self.comments.push(Kept { id, author, body: body.to_owned() });
+        self.comments.push(Kept { id, number, author, body: body.to_owned() });
         id
     }
 
@@ -330,14 +353,26 @@ impl Keeps {
                 let files = if query.contains("page=2") { json!([]) } else { json!([{ "filename": "x" }]) };
                 Ok(told(200, &json!({ "merge_base_commit": { "sha": start }, "files": files })))
             }
-            ("GET", ["pulls", "7"]) => {
+            ("GET", ["pulls", number]) => {
+                let number: u64 = number.parse().map_err(|_| MISSING)?;
                 let head = json!({ "sha": self.head, "ref": "x" });
-                Ok(told(200, &json!({ "number": 7, "head": head, "state": "open" })))
+                Ok(told(200, &json!({ "number": number, "head": head, "state": "open" })))
             }
-            ("GET", ["issues", "7", "comments"]) => Ok(self.page(query, origin)),
-            ("POST", ["issues", "7", "comments"]) => {
+            ("GET", ["commits", id, "pulls"]) => {
+                Ok(told(200, &json!(self.merged.get(*id).cloned().unwrap_or_default())))
+            }
+            ("GET", ["commits"]) => {
+                unless(query.contains("sha=") && query.contains("path="), "the test wants a file's commits")?;
+                let commits: Vec<Value> = self.history.iter().map(|id| json!({ "sha": id })).collect();
+                Ok(told(200, &json!(commits)))
+            }
+            ("GET", ["issues", number, "comments"]) => {
+                Ok(self.page(number.parse().map_err(|_| MISSING)?, query, origin))
+            }
+            ("POST", ["issues", number, "comments"]) => {
                 let body = valid_comment(&seen.body)?;
-                let id = self.comment(Some((self.viewer.clone(), "Bot".into())), &body);
+                let author = Some((self.viewer.clone(), "Bot".into()));
+                let id = self.comment(number.parse().map_err(|_| MISSING)?, author, &body);
                 Ok(self.told_comment(201, id, origin))
             }
             ("PATCH", ["issues", "comments", id]) => {
@@ -375,21 +410,23 @@ impl Keeps {
         told(status, &kept.shown(origin))
     }
 
-    fn page(&self, query: &str, origin: &str) -> Response {
+    fn page(&self, issue: u64, query: &str, origin: &str) -> Response {
         let number = |name: &str, usual: usize| {
             let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
             value.map_or(usual, |value| value.parse().expect("a number"))
         };
         let (size, page) = (number("per_page", 30).min(100), number("page", 1));
-        let shown = self.comments.iter().skip((page - 1) * size).take(size);
+        let all: Vec<&Kept> = self.comments.iter().filter(|kept| kept.number == issue).collect();
+        let shown = all.iter().skip((page - 1) * size).take(size);
         let shown: Vec<Value> = shown.map(|kept| kept.shown(origin)).collect();
         let mut answer = told(200, &json!(shown));
-        if self.comments.len() > page * size {
-            let list = format!("{origin}{}/repositories/5/issues/7/comments?per_page={size}", self.base);
+        if all.len() > page * size {
+            let list =
+                format!("{origin}{}/repositories/5/issues/{issue}/comments?per_page={size}", self.base);
             let link = format!(
                 "<{list}&page={}>; rel=\"next\", <{list}&page={}>; rel=\"last\"",
                 page + 1,
-                self.comments.len().div_ceil(size)
+                all.len().div_ceil(size)
             );
             answer.headers_mut().insert("link", link.parse().expect("a header"));
         }
@@ -401,7 +438,7 @@ impl Kept {
     fn shown(&self, origin: &str) -> Value {
         json!({
             "id": self.id,
-            "html_url": format!("{origin}/{REPOSITORY}/pull/7#issuecomment-{}", self.id),
+            "html_url": format!("{origin}/{REPOSITORY}/pull/{}#issuecomment-{}", self.number, self.id),
             "user": self.author.as_ref().map(|(login, kind)| json!({ "login": login, "type": kind })),
             "body": self.body,
         })

@@ -1,10 +1,12 @@
 //! Many images that wait for the same thing: one that hangs must not hold up each of them in turn, nor those
 //! that have nothing to do with it.
 
-use std::time::Instant;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use image_syncer::config::Signatures;
+use image_syncer::report::Interruption;
 
 use crate::support::auth::Auth;
 use crate::support::content::{put_image, put_image_for};
@@ -63,6 +65,40 @@ fn blobs_that_stall_do_not_hold_up_those_that_do_not() {
         (about_many(parts) && is(parts, &Method::GET, "/blobs/")).then_some(Fault::StallAfter(1))
     });
     only_the_last_arrives(&story, "failed", "sent nothing for");
+}
+
+/// Large layers that come byte by byte keep their places, at both sides and among the images, for as long as that takes.
+#[test]
+fn small_images_do_not_wait_for_giants() {
+    const SMALL: usize = 5;
+    let mut story = Scenario::new().signatures(Signatures::Skip);
+    let mut layers = HashSet::new();
+    for number in 0..70_u8 {
+        let name = format!("evil/giant{number}");
+        let layer = vec![number; 1024 * 1024 + 1];
+        let giant = put_image(&story.source.memory, &name, Some("1"), &[&layer]);
+        layers.insert(giant.parse().expect("a manifest").layers()[0].digest.to_string());
+        story = story.lists(&format!("{name}:1"));
+    }
+    for number in 0..SMALL {
+        let name = format!("good/small{number}");
+        put_image(&story.source.memory, &name, Some("1"), &[name.as_bytes()]);
+        story = story.lists(&format!("{name}:1"));
+    }
+    story.source.on_request(move |parts| {
+        let is_giant = parts.uri.path().rsplit('/').next().is_some_and(|digest| layers.contains(digest));
+        is_giant.then_some(Fault::Drip(Duration::from_secs(1)))
+    });
+    let all_small = async {
+        let began = Instant::now();
+        while story.target.tags().len() < SMALL && began.elapsed() < SOON {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Interruption::Terminate
+    };
+    let told = story.sync_until(all_small);
+    assert_eq!(told.words()[70..], ["copied"; SMALL], "{}", told.text());
+    assert_eq!(story.target.tags().len(), SMALL);
 }
 
 /// All of `images` have the base layer that hangs; it is not tried for each of them in turn.

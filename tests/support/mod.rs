@@ -10,4 +10,5 @@ pub(crate) mod port;
 pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod scenario;
+pub(crate) mod signing;
 pub(crate) mod tls;

@@ -1,7 +1,7 @@
 //! A story: images at a source, a list, a target, and what a run makes of them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use image_syncer::command::sync::Job;
@@ -12,9 +12,13 @@ use image_syncer::plan::{Decision, Outcome};
 use image_syncer::policy::{self, Policy};
 use image_syncer::registry::{Credential, Credentials, Patience, RetryPolicy, Settings};
 use image_syncer::report::{Interruption, Mode, OnTagConflict, Report};
+use image_syncer::verify::Root;
 
 use super::registry::{Logged, TestRegistry};
 use super::relay::Relay;
+
+/// What is built in; it takes a moment to read.
+static TRUST_ROOT: LazyLock<Arc<Root>> = LazyLock::new(|| Arc::new(Root::embedded().expect("a trust root")));
 
 /// Two registries and a list.
 pub(crate) struct Scenario {
@@ -197,12 +201,18 @@ impl Scenario {
 
     fn job(&self, mode: Mode) -> Job {
         let policy = self.read_policy();
+        let config = self.config(&policy);
         Job {
-            config: self.config(&policy),
+            lists: config.digest(),
+            config,
             part: None,
+            remarks: Vec::new(),
+            planned: None,
+            reviewing: None,
             policy,
             mode,
             on_tag_conflict: OnTagConflict::Fail,
+            trust_root: Arc::clone(&TRUST_ROOT),
             settings: self.settings.clone(),
             credentials: Arc::clone(&self.credentials),
             target_credential: self.target_credential.clone(),

@@ -97,3 +97,16 @@ fn the_actions_description_has_all_inputs() {
         .collect();
     assert_eq!(described, INPUTS);
 }
+
+#[test]
+fn messages_speak_of_inputs() {
+    for (message, told) in [
+        ("name the list with --images-file", "name the list with the input images-file"),
+        ("--target-repo-prefix: it is empty", "the input target-repo-prefix: it is empty"),
+        ("with --ca-file, or so", "with SYNCER_CA_FILE, or so"),
+        ("not provided: --shard <I/N>", "not provided: the input shard <I/N>"),
+        ("`a--b` and --shards-x", "`a--b` and --shards-x"),
+    ] {
+        assert_eq!(in_inputs(message), told);
+    }
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::review::Review;
+use super::reviewed::reviewing;
 use super::{Situation, is_in_workspace, log, of_the_workspace};
 use crate::cli::{ActionOptions, ConnectionOptions, RunOptions};
 use crate::command::login::{self, CREDENTIAL_FILES, secrets};
@@ -91,7 +92,8 @@ pub(super) async fn read(
     if let (Some(review), Some(api)) = (&situation.review, &situation.api) {
         return Reader { options, surroundings, situation, review, api }.read().await;
     }
-    let mut job = job(&options.run, situation.mode, surroundings)?;
+    let mut job = job(&options.run, situation.mode, options.plan.as_deref(), surroundings)?;
+    job.reviewing = reviewing(options, situation)?;
     // A fork's pull request has no secrets, and is planned without them.
     if situation.review.is_none() {
         login::check(&job)?;
@@ -164,9 +166,10 @@ impl Reader<'_> {
             let why = "stale: the pull request has a newer commit, which has a run of its own";
             return Ok(Intake::Nothing(Nothing::NotOurs(why), Vec::new()));
         }
-        if self.options.run.share.shard.is_some() {
-            let message = "the input shard is given, and a change that is proposed is looked at as a whole; leave it out";
-            return Err(UsageError::Option(message.to_owned()).into());
+        let (shard, plan) = (self.options.run.share.shard.is_some(), self.options.plan.is_some());
+        if let Some((name, _)) = [("shard", shard), ("plan", plan)].into_iter().find(|(_, given)| *given) {
+            let why = "a change that is proposed is looked at as a whole, and by what its sources have now; leave it out";
+            return Err(UsageError::Option(format!("the input {name} is given: {why}")).into());
         }
         let start = self.start().await?;
         let lists = self.options.run.images_files.iter().map(|path| self.list(path, &start));
@@ -197,7 +200,8 @@ impl Reader<'_> {
         let head: Result<Vec<ListFile>, Fault> =
             lists.iter().filter_map(|list| Some(ListFile::of(&list.name, list.head.clone()?))).collect();
         let head = head.map_err(config::Faults::from).map_err(UsageError::Lists)?;
-        let trusted = Trusted { prefix: &trusted, stated_before: stated_before.as_ref() };
+        let by_lists = policy.prefix().is_none() && run.target_repo_prefix.is_none();
+        let trusted = Trusted { prefix: &trusted, stated_before: stated_before.as_ref(), by_lists };
         let config = config::load(&head, prefix_sources(run, &policy, Some(trusted)), signatures(run));
         let config =
             config.map_err(|faults| UsageError::Lists(faults.with_those_of_before(&before.faults)))?;
@@ -336,6 +340,7 @@ impl Reader<'_> {
     fn reach(&self) -> Result<Reach, Refusal> {
         match (self.options.allow_private_networks, self.surroundings.has_proxy()) {
             (true, _) => Ok(Reach::Anywhere),
+            (false, false) if self.review.fork => Ok(Reach::PublicForStrangers),
             (false, false) => Ok(Reach::Public),
             (false, true) if !self.review.fork => Ok(Reach::PublicByProxy),
             (false, true) => {
@@ -369,15 +374,16 @@ impl Reader<'_> {
 
     /// Fails if an input or a variable names a file of the workspace.
     fn refuse_the_workspace(&self) -> Result<(), Refusal> {
-        let RunOptions { credentials, connections, .. } = &self.options.run;
+        let RunOptions { credentials, connections, trust_root, .. } = &self.options.run;
         let ConnectionOptions { ca_file, client_cert, client_key, .. } = connections;
         let key = credentials.target_repo_auth_key.as_ref().map(|key| key.expose().trim_start());
         let key = key.filter(|key| !key.starts_with('{')).map(PathBuf::from);
         let named = [
-            ("ca-file", ca_file),
-            ("client-cert", client_cert),
-            ("client-key", client_key),
-            ("target-repo-auth-key", &key),
+            ("SYNCER_CA_FILE", ca_file),
+            ("SYNCER_CLIENT_CERT", client_cert),
+            ("SYNCER_CLIENT_KEY", client_key),
+            ("the input target-repo-auth-key", &key),
+            ("the input trust-root", trust_root),
             ("DOCKER_CONFIG", &self.surroundings.docker_config),
         ];
         for (what, path) in named {

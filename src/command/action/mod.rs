@@ -10,29 +10,32 @@ mod merge;
 mod outputs;
 mod publish;
 mod review;
+mod reviewed;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-
 use super::{USAGE, surroundings};
-use crate::cli::{ActionMode, ActionOptions, SECRETS};
+use crate::cli::{ActionMode, ActionOptions, SECRETS, in_inputs};
 use crate::command::{Surroundings, UsageError};
 use crate::config::Changes;
 use crate::console::show_progress;
 use crate::event::Events;
 use crate::github::api::{Settings, StickyKey};
 use crate::github::{Api, CommitId, Event, Runner, Token};
-use crate::plan::{Decision, Item, Side};
-use crate::report::{Link, Mode, Report};
+use crate::plan::{Cause, CauseKind, Side};
+use crate::report::{Entry, Link, Mode, Report};
 use intake::{Intake, Refusal, Work};
 use publish::Publisher;
 use review::Review;
 
-/// How long results may take to be told once the run was interrupted: the runner waits 7.5 seconds.
+/// How long GitHub may take to be told results once the run has to end: the runner waits 7.5 seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// The text of the link to the run.
+const RUN: &str = "log of the run";
 
 /// The largest file that is taken for a key.
 const LARGEST_KEY: u64 = 64 * 1024;
@@ -59,8 +62,9 @@ fn hide_key(key: &str) {
 /// Tells that the inputs cannot be meant, and gives the exit code.
 #[must_use]
 pub fn refuse(message: &str, surroundings: &Surroundings) -> u8 {
-    log::error(message);
-    publish::failed(message, surroundings);
+    let message = in_inputs(message);
+    log::error(&message);
+    publish::failed(&message, surroundings);
     USAGE
 }
 
@@ -71,7 +75,7 @@ struct Situation {
     /// The change that is looked at, if the run is about one.
     review: Option<Review>,
     /// GitHub's API, if there is a token.
-    api: Option<Api>,
+    api: Option<Arc<Api>>,
     /// The commit whose lists count.
     head: CommitId,
     /// Tells the comment from those of other runs.
@@ -87,15 +91,15 @@ pub(super) async fn run(options: &ActionOptions, surroundings: &Surroundings) ->
     situation.hide_key_file(options);
     let debug = options.run.log.debug || situation.runner.is_debug;
     surroundings.start_log_to(debug, log::writer);
-    let publisher = Publisher { options, situation: &situation };
+    // The first process of a container has to listen, or signals are nothing to it.
+    let stop = surroundings::stop_for_all(options.run.timeout);
+    let publisher = Publisher { options, situation: &situation, stop: stop.clone() };
     if let Some(folder) = &options.merge_reports {
-        return match merge::reports(folder, &situation) {
+        return match merge::reports(folder, options, &situation) {
             Ok(report) => publisher.report(&situation.complete(report, None, Vec::new())).await,
             Err(refusal) => publisher.refused(&refusal).await,
         };
     }
-    // The first process of a container has to listen, or signals are nothing to it.
-    let stop = surroundings::stop(Some(options.run.timeout)).shared();
     let intake = tokio::select! {
         intake = intake::read(options, surroundings, &situation) => intake,
         how = stop.clone() => return publisher.interrupted(how).await,
@@ -131,19 +135,19 @@ fn is_in_workspace(runner: &Runner, path: &Path) -> bool {
 }
 
 /// What there is to say if one of the sides could not be looked at for lack of a right.
-fn on_what_could_not_be_read(report: &Report, is_fork: bool) -> Vec<String> {
+fn on_what_could_not_be_read(report: &Report, is_fork: bool, has_secrets: bool) -> Vec<String> {
     let mut remarks = Vec::new();
     let targets = report.totals().targets_not_readable;
-    if targets > 0 && !is_fork {
+    if targets > 0 && has_secrets {
         let (what, whether) = if targets == 1 { ("target", "it has") } else { ("targets", "they have") };
         remarks.push(format!(
             "{targets} {what} could not be looked at with the login that this run has, so that nobody knows whether \
              {whether} other content already: check the login and its right to read"
         ));
     }
-    let unread =
-        |item: &Item| matches!(&item.decision, Decision::Blocked(cause) if cause.side == Side::Source);
-    if is_fork && report.plan.items.iter().any(unread) {
+    let is_denied = |cause: &Cause| cause.side == Side::Source && cause.kind == CauseKind::Denied;
+    let unread = |entry: Entry<'_>| entry.is_of_this_change() && entry.cause().is_some_and(is_denied);
+    if is_fork && report.entries().any(unread) {
         let remark = "the pull request comes from a fork: sources are looked up without credentials, so that an image \
                       that only a login may read cannot be planned here; from a branch of this repository it can";
         remarks.push(remark.to_owned());
@@ -191,7 +195,7 @@ impl Situation {
                 if let Some(path) = options.run.connections.ca_file.as_ref().filter(trusted) {
                     settings.extra_roots.extend(std::fs::read(path));
                 }
-                Some(Api::new(settings).map_err(|error| error.to_string())?)
+                Some(Arc::new(Api::new(settings).map_err(|error| error.to_string())?))
             }
         };
         if review.is_some() && api.is_none() {
@@ -216,12 +220,20 @@ impl Situation {
         }
     }
 
+    /// Whether this is a push, to be synced by this very run: each job of a matrix would ask for itself.
+    fn is_whole_push(&self, options: &ActionOptions) -> bool {
+        let is_push = self.runner.event_name == "push" && self.mode == Mode::Sync;
+        is_push && options.run.share.shard.is_none()
+    }
+
     /// A report with what GitHub knows of the run.
     fn complete(&self, mut report: Report, changes: Option<Changes>, remarks: Vec<String>) -> Report {
         report.changes = changes;
         report.run.remarks.extend(remarks);
         let is_fork = self.review.as_ref().is_some_and(|review| review.fork);
-        report.run.remarks.extend(on_what_could_not_be_read(&report, is_fork));
+        // A fork's `pull_request` cannot have a login, and nobody has to be told each time.
+        let has_secrets = !is_fork || self.runner.event_name != "pull_request";
+        report.run.remarks.extend(on_what_could_not_be_read(&report, is_fork, has_secrets));
         let (commit, log) = self.links();
         (report.run.commit, report.run.log) = (Some(commit), Some(log));
         report
@@ -231,7 +243,7 @@ impl Situation {
     fn links(&self) -> (Link, Link) {
         let commit =
             Link { name: self.head.short().to_owned(), url: self.runner.commit_url(&self.head).to_string() };
-        let log = Link { name: "log of the run".to_owned(), url: self.runner.run_url().to_string() };
+        let log = Link { name: RUN.to_owned(), url: self.runner.run_url().to_string() };
         (commit, log)
     }
 }

@@ -2,18 +2,22 @@
 //!
 //! What cannot be written is a warning: the others still have it, and the exit code says how the run was.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::FutureExt as _;
 
 use super::intake::{Nothing, Refusal, in_repository};
 use super::outputs::{self, no_images};
-use super::{LAST_WORDS, Situation, log};
-use crate::cli::{ActionOptions, CommentWhen};
+use super::{LAST_WORDS, RUN, Situation, log};
+use crate::cli::{ActionOptions, CommentWhen, WhichShard, in_inputs};
 use crate::command::options::{SUMMARY_LIMIT, replace};
 use crate::command::shard::matrix;
+use crate::command::surroundings::Stop;
 use crate::command::{FAILED, Surroundings, USAGE, UsageError};
 use crate::config::Fault;
 use crate::github::api::{ApiError, CheckRun, Conclusion};
-use crate::github::files::{Delimiter, Outputs, append_summary, summary_room};
+use crate::github::files::{append_summary, summary_room};
 use crate::github::{Annotation, Level, Place};
 use crate::report::{self, Interruption, Report, Verdict, Weight, faults};
 
@@ -26,28 +30,21 @@ const IMAGES_LIMIT: usize = 400_000;
 /// The most that a check run's summary may have.
 const CHECK_LIMIT: usize = 65_000;
 
+/// A check run of hundreds of annotations may take so long.
+const CHECK_RUN: Duration = Duration::from_secs(120);
+
 /// Writes the outputs and the summary of a run that did not begin: not even the event is known.
 pub(super) fn failed(message: &str, surroundings: &Surroundings) {
     let fault = Fault { location: None, message: message.to_owned() };
     let text = faults("The run cannot begin", &[fault], None, None, SUMMARY_LIMIT);
-    if let Some(path) = surroundings.variables.get("GITHUB_STEP_SUMMARY") {
+    let summary = surroundings.environment.get("INPUT_SUMMARY");
+    let is_wanted = summary.is_none_or(|input| !input.expose().trim().eq_ignore_ascii_case("false"));
+    if let Some(path) = surroundings.variables.get("GITHUB_STEP_SUMMARY").filter(|_| is_wanted) {
         // The log has said it already.
         let _ = append_summary(Path::new(path), &text);
     }
-    let mut outputs = Outputs::default();
-    let set = [("result", "failed".to_owned())]
-        .into_iter()
-        .chain(no_images())
-        .try_for_each(|(name, value)| outputs.set(name, value));
-    if let (Ok(()), Some(path)) = (set, surroundings.variables.get("GITHUB_OUTPUT")) {
-        append(&outputs, Path::new(path));
-    }
-}
-
-fn append(outputs: &Outputs, path: &Path) {
-    let written = Delimiter::random().and_then(|delimiter| outputs.append_to(path, &delimiter));
-    if let Err(error) = written {
-        log::warn(&format!("the outputs are not written: {error}"));
+    if let Some(path) = surroundings.variables.get("GITHUB_OUTPUT") {
+        outputs::set([("result", "failed".to_owned())].into_iter().chain(no_images()), Path::new(path));
     }
 }
 
@@ -69,6 +66,8 @@ struct Told<'a> {
     /// Further outputs.
     outputs: Vec<(&'static str, String)>,
     interrupted: bool,
+    /// Whether the summary and annotations tell it even where they are not wanted.
+    whatever_is_wanted: bool,
 }
 
 /// What a comment would tell.
@@ -83,6 +82,8 @@ enum Worth {
 pub(super) struct Publisher<'a> {
     pub(super) options: &'a ActionOptions,
     pub(super) situation: &'a Situation,
+    /// Why the run has to end, also where all that is left is to tell what became of it.
+    pub(super) stop: Stop,
 }
 
 impl Publisher<'_> {
@@ -104,14 +105,18 @@ impl Publisher<'_> {
         if report.run.interruption == Some(Interruption::TimeLimit) {
             log::error(Interruption::TimeLimit.sentence());
         }
+        if let Some(missing) = &report.run.unreported {
+            log::error(&missing.sentence());
+        }
         let mut outputs = outputs::of(report);
         outputs.extend([("images", images), ("report-file", self.write_report(report).unwrap_or_default())]);
         outputs.extend(self.options.shards.map(|count| ("shards", matrix(count, report))));
         let result = report.result();
+        let takes_away = report.changes.as_ref().is_some_and(|changes| !changes.removed.is_empty());
         let told = Told {
             result,
             summary: &|limit| report.markdown(limit),
-            comment: report.comment(COMMENT_LIMIT),
+            comment: report.comment(COMMENT_LIMIT, self.situation.head.as_str()),
             annotations: report.annotations().into_iter().map(annotation).collect(),
             title: report.headline(),
             conclusion: match verdict {
@@ -121,7 +126,8 @@ impl Publisher<'_> {
                 _ => Conclusion::Failure,
             },
             worth: match (verdict, result) {
-                (Verdict::Done, "noop") => Worth::Nothing,
+                // A conflict that only warns is no work, and still what its author has to know.
+                (Verdict::Done, "noop") if !takes_away && !report.has_conflict() => Worth::Nothing,
                 (Verdict::Done, _) => Worth::Something,
                 _ => Worth::Trouble,
             },
@@ -129,6 +135,7 @@ impl Publisher<'_> {
             comments: true,
             // Nobody waits for a run whose time is over; who cancels one does.
             interrupted: report.run.interruption.is_some_and(|how| how != Interruption::TimeLimit),
+            whatever_is_wanted: false,
         };
         self.tell(told).await;
         verdict.exit_code()
@@ -166,14 +173,16 @@ impl Publisher<'_> {
                 FAILED,
             ),
         };
+        let tell = |fault: Fault| Fault { message: in_inputs(&fault.message), ..fault };
+        let list: Vec<Fault> = list.into_iter().map(tell).collect();
         for fault in &list {
             log::say(&fault.to_string());
         }
+        let run = &self.options.run;
+        let mut files = run.images_files.iter().chain(&run.policy_file);
+        let is_missing = |path: &PathBuf| !self.situation.runner.workspace.join(path).exists();
         let is_about_files = matches!(refusal, Refusal::Usage(UsageError::Lists(_) | UsageError::Policy(_)));
-        if self.situation.review.is_none()
-            && is_about_files
-            && list.iter().any(|fault| fault.location.is_none())
-        {
+        if self.situation.review.is_none() && is_about_files && files.any(is_missing) {
             log::notice(
                 "lists and policy are read from the workspace: is there a step before this one that checks them out?",
             );
@@ -200,6 +209,7 @@ impl Publisher<'_> {
             outputs: no_images(),
             comments: true,
             interrupted: false,
+            whatever_is_wanted: self.speaks_for_all(),
         };
         self.tell(told).await;
         code
@@ -220,6 +230,7 @@ impl Publisher<'_> {
             comments: true,
             outputs: no_images(),
             interrupted: how != Interruption::TimeLimit,
+            whatever_is_wanted: self.speaks_for_all(),
         };
         self.tell(told).await;
         Verdict::of_interruption(how).exit_code()
@@ -241,20 +252,31 @@ impl Publisher<'_> {
             summary: &|_| text.clone(),
             comment: text.clone(),
             annotations: Vec::new(),
-            title: "Nothing to sync".to_owned(),
+            title: if is_ours { "Nothing to sync" } else { "Nothing done" }.to_owned(),
             conclusion: if is_ours { Conclusion::Success } else { Conclusion::Neutral },
             worth: Worth::Nothing,
             outputs: no_images(),
             comments: is_ours,
             interrupted: false,
+            whatever_is_wanted: false,
         };
         self.tell(told).await;
         0
     }
 
+    /// Whether this is the first of several jobs that share a list. Where it cannot begin no report is written that a
+    /// later job could tell, and what is wrong is wrong for the others, too: it is told once, and not by each of them.
+    fn speaks_for_all(&self) -> bool {
+        let shard = self.options.run.share.shard;
+        self.options.shards.is_some()
+            || matches!(shard, Some(WhichShard::This(shard)) if shard.index() == 1 && shard.count() > 1)
+    }
+
     async fn tell(&self, told: Told<'_>) {
         let runner = &self.situation.runner;
-        if let Some(path) = runner.step_summary.as_deref().filter(|_| self.options.summary) {
+        if let Some(path) =
+            runner.step_summary.as_deref().filter(|_| told.whatever_is_wanted || self.options.summary)
+        {
             let written = summary_room(path).and_then(|room| {
                 let room = usize::try_from(room).unwrap_or(usize::MAX).min(SUMMARY_LIMIT);
                 append_summary(path, &(told.summary)(room))
@@ -263,11 +285,21 @@ impl Publisher<'_> {
                 log::warn(&format!("the summary is not written: {error}"));
             }
         }
+        // Before GitHub is asked for anything, since it may never answer.
+        if let Some(path) = &runner.output {
+            let set = [("result", told.result.to_owned())].into_iter().chain(told.outputs.iter().cloned());
+            outputs::set(set, path);
+        }
+        let end = self.end().shared();
         // Whoever waits for an interrupted run to end has waited long enough.
         let comment_url = if told.interrupted || !told.comments {
             None
         } else {
-            self.comment(&told).await.unwrap_or_else(|error| {
+            let written = tokio::select! {
+                written = self.comment(&told) => written.map_err(|error| error.to_string()),
+                how = end.clone() => Err(format!("GitHub has not answered. {}", how.sentence())),
+            };
+            written.unwrap_or_else(|error| {
                 log::warn(&format!(
                     "the comment is not written: {error}; the job summary tells what it would"
                 ));
@@ -275,32 +307,29 @@ impl Publisher<'_> {
             })
         };
         if self.options.check_run {
-            let shown = tokio::time::timeout(
-                if told.interrupted { LAST_WORDS } else { std::time::Duration::from_secs(120) },
-                self.check_run(&told),
-            );
-            match shown.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => log::warn(&error.to_string()),
-                Err(_) => log::warn("the check run was not made in time"),
+            tokio::select! {
+                shown = tokio::time::timeout(CHECK_RUN, self.check_run(&told)) => match shown {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => log::warn(&error.to_string()),
+                    Err(_) => log::warn("the check run was not made in time"),
+                },
+                how = end => log::warn(&format!("the check run was not made in time. {}", how.sentence())),
             }
         }
         // Last: what went wrong with the others comes before the lines of the lists, of which GitHub keeps ten.
-        if self.options.annotations {
+        if told.whatever_is_wanted || self.options.annotations {
             log::annotate_all(told.annotations);
         }
         if let Some(path) = &runner.output {
-            let mut outputs = Outputs::default();
-            let mut set = outputs.set("result", told.result);
-            for (name, value) in told.outputs {
-                set = set.and_then(|()| outputs.set(name, value));
-            }
-            set = set.and_then(|()| outputs.set("comment-url", comment_url.unwrap_or_default()));
-            match set {
-                Ok(()) => append(&outputs, path),
-                Err(error) => log::warn(&format!("the outputs are not written: {error}")),
-            }
+            outputs::set([("comment-url", comment_url.unwrap_or_default())], path);
         }
+    }
+
+    /// Completes when nobody waits for GitHub any more: a moment after the run had to end.
+    async fn end(&self) -> Interruption {
+        let how = self.stop.clone().await;
+        tokio::time::sleep(LAST_WORDS).await;
+        how
     }
 
     /// Whether the pull request has a newer commit by now, whose run tells what there is to say.
@@ -335,13 +364,17 @@ impl Publisher<'_> {
             return Ok(None);
         }
         if self.is_overtaken().await {
-            log::notice(
-                "stale: the pull request got a newer commit meanwhile, and its run writes the comment",
-            );
+            let stale =
+                "stale: the pull request got a newer commit meanwhile, and its run writes the comment";
+            log::notice(stale);
+            if let Some(path) = self.situation.runner.step_summary.as_deref().filter(|_| self.options.summary)
+            {
+                // The log has said it already.
+                let _ = append_summary(path, &format!("\n⏭️ {stale}.\n"));
+            }
             return Ok(existing.and_then(|existing| existing.url).map(|url| url.to_string()));
         }
-        // The run is another one each time; that alone is no reason to edit.
-        if let Some(existing) = existing.as_ref().filter(|it| same_content(&it.body, &told.comment)) {
+        if let Some(existing) = existing.as_ref().filter(|it| it.says(&told.comment, RUN)) {
             return Ok(existing.url.as_ref().map(ToString::to_string));
         }
         let written = sticky.write(existing.as_ref(), &told.comment).await?;
@@ -363,9 +396,12 @@ impl Publisher<'_> {
         let repository = repository.unwrap_or(&self.situation.runner.repository);
         let shown = api.create_check_run(repository, &self.situation.head, &run).await?;
         if shown.left_out > 0 {
+            let (count, are) = match shown.left_out {
+                1 => ("1 annotation".to_owned(), "is"),
+                many => (format!("{many} annotations"), "are"),
+            };
             log::notice(&format!(
-                "{} annotations are not in the check run; the report has all",
-                shown.left_out
+                "{count} {are} not in the check run, being about no line or one too many; the log has what they say"
             ));
         }
         Ok(())
@@ -393,14 +429,6 @@ impl Publisher<'_> {
             }
         }
     }
-}
-
-/// Whether two comments end with the same mark of their content.
-fn same_content(one: &str, other: &str) -> bool {
-    fn mark(text: &str) -> Option<&str> {
-        text.trim_end().lines().last().filter(|line| line.starts_with("<!-- content "))
-    }
-    mark(one).is_some_and(|one| mark(other) == Some(one))
 }
 
 /// A place in a list, whose path is the repository's: GitHub shows nothing at `./list.yaml`.

@@ -121,7 +121,7 @@ fn a_trusted_prefix_is_not_moved_by_a_list() {
     let before = "old.example/mirror/".parse::<TargetPrefix>().expect("a prefix");
     let load = |stated: &str| {
         let text = format!("{stated}images:\n- source: org/app:1\n");
-        let trusted = Trusted { prefix: &trusted, stated_before: Some(&before) };
+        let trusted = Trusted { prefix: &trusted, stated_before: Some(&before), by_lists: false };
         let prefix = PrefixSources { trusted: Some(trusted), ..PrefixSources::default() };
         load(&[ListFile { name: "a.yaml".into(), text }], prefix, Signatures::Copy)
     };
@@ -131,6 +131,16 @@ fn a_trusted_prefix_is_not_moved_by_a_list() {
     }
     let faults = load("targetRepoPrefix: evil.example/mirror/\n").expect_err("another prefix").to_string();
     assert!(faults.starts_with("a.yaml:1:19: `evil.example/mirror/` is not where the images go"), "{faults}");
+    // What the policy overrides is told as it is after the merge.
+    let location = Location { file: "policy.yaml".into(), line: 1, column: 19 };
+    let policy = StatedPrefix { prefix: trusted.clone(), location };
+    let sources = PrefixSources {
+        policy: Some(&policy),
+        command_line: Some("cli.example/"),
+        trusted: Some(Trusted { prefix: &trusted, stated_before: None, by_lists: false }),
+    };
+    let config = super::super::load(&[], sources, Signatures::Copy).expect("a prefix");
+    assert!(config.warnings[0].message.contains("`cli.example/` of --target-repo-prefix"));
     let config = load("targetRepoPrefix: old.example/mirror/\n").expect("it was so before");
     assert!(config.warnings[0].message.starts_with("`old.example/mirror/` is not where the images go"));
     assert_eq!(config.entries[0].target.to_string(), "r.example/mirror/org/app:1");

@@ -68,6 +68,20 @@ pub struct Comment {
     pub body: String,
 }
 
+impl Comment {
+    /// Whether it says `text` below its marker, wherever the last link that is called `link` leads.
+    #[must_use]
+    pub fn says(&self, text: &str, link: &str) -> bool {
+        let without_link = |text: &str| {
+            let text = normalised(text);
+            let around = text.rsplit_once(&format!("[{link}]("));
+            let around = around.and_then(|(before, rest)| Some((before, rest.split_once(')')?.1)));
+            around.map_or_else(|| text.clone(), |(before, after)| format!("{before}{after}"))
+        };
+        self.body.split_once('\n').is_some_and(|(_, said)| without_link(said) == without_link(text))
+    }
+}
+
 /// What became of a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {

@@ -59,10 +59,13 @@ impl Operation {
 
     pub(super) fn advice(&self) -> String {
         if self.has_permission() {
-            format!(
-                "; the job needs `permissions: {}`, which a fork's pull request has under `pull_request_target` only",
-                self.permission
-            )
+            // A right to read is a fork's, too.
+            let where_forks_have_it = if self.permission.ends_with(": write") {
+                ", which a fork's pull request has under `pull_request_target` only"
+            } else {
+                ""
+            };
+            format!("; the job needs `permissions: {}`{where_forks_have_it}", self.permission)
         } else {
             String::new()
         }
@@ -76,5 +79,18 @@ impl Operation {
     /// As [`Self::error`], of something that somebody else named.
     pub(super) fn about(name: &str, what: &str, permission: &'static str) -> Self {
         Self::new(format!("{name} `{}`", quotable(what)), permission)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_right_to_write_is_kept_from_forks() {
+        let advice = |permission| Operation::new("do it", permission).advice();
+        assert_eq!(advice("contents: read"), "; the job needs `permissions: contents: read`");
+        assert!(advice("pull-requests: write").ends_with("under `pull_request_target` only"));
+        assert_eq!(advice(""), "");
     }
 }

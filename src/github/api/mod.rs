@@ -1,5 +1,6 @@
 //! GitHub's API (REST 2022-11-28, and one question of GraphQL), as far as it is needed: a file at a commit, a pull
-//! request's head, a comment, a check run. github.com and GitHub Enterprise Server, whose API has a base path.
+//! request's head, the pull request of a commit, a comment, a check run. github.com and GitHub Enterprise Server, whose
+//! API has a base path.
 //!
 //! Answers are bounded in size and time. Only GET is ever sent again: a POST that was sent twice is two comments.
 //! The token goes to the API's own host; redirects are not followed, and an error never holds it.
@@ -28,6 +29,7 @@ pub use check_run::{CheckRun, Conclusion, MOST_ANNOTATIONS, Shown};
 pub use comment::{Change, Comment, KeyError, LONGEST_COMMENT, Sticky, StickyKey, Written};
 pub use contents::{ContentsError, Kind};
 pub use error::{ApiError, ApiErrorKind};
+pub use pull_request::Merged;
 pub use retry::Retry;
 
 use super::names::{RepositoryName, Token};

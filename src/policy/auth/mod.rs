@@ -99,7 +99,7 @@ pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> Result<Auth, R
         let message = "only one password can come from standard input; take the others from variables";
         failed = Some(diagnostics.fault(place, message));
     }
-    rules.sort_by_key(|rule| std::cmp::Reverse(rule.strength()));
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.pattern.strength()));
     failed.map_or(Ok(Auth { rules }), Err)
 }
 
@@ -186,15 +186,6 @@ impl AuthRule {
 
     fn text(&self) -> String {
         self.pattern.to_string()
-    }
-
-    /// The more is named, the stronger: the registry in full, then how much of it, then how much of the repository.
-    fn strength(&self) -> (bool, usize, bool, usize) {
-        let text = self.text();
-        let path = &text[self.registry.len()..];
-        let letters = |text: &str| text.chars().filter(|c| *c != '*').count();
-        let is_whole = |text: &str| !text.contains('*');
-        (is_whole(&self.registry), letters(&self.registry), is_whole(path), letters(path))
     }
 }
 

@@ -128,6 +128,8 @@ impl Services {
                 base: base.clone(),
                 home: way(),
                 abroad: way(),
+                tokens: way(),
+                allies: Vec::new(),
                 slots: Slots::new(concurrency),
                 gate: Arc::default(),
                 token_gate: Gate::default(),

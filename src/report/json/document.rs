@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
+use super::verification::{TrustRootDocument, VerificationDocument};
 
 /// What became of a list of images, as image-syncer reports it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +39,14 @@ pub struct Document {
     pub plan_digest: String,
     /// The digest of the operator's policy, if there is one.
     pub policy_digest: Option<String>,
+    /// The digest of what the lists ask for, all parts of them together.
+    pub list_digest: Option<String>,
+    /// What was reviewed before, that the images are compared with; `null` if nobody looked for a review.
+    pub review: Option<ReviewDocument>,
+    /// The digest of the plan that was carried out (`sync --plan`); `null` if none had been made before.
+    pub applied_plan: Option<String>,
+    /// Whom keyless signatures were checked by; `null` if no rule of the policy needs to know.
+    pub trust_root: Option<TrustRootDocument>,
     /// Which part of the lists this is, if several runs share them (`--shard`).
     pub shard: Option<ShardDocument>,
     /// The shards of which there is no report, in one that `report merge` made of several; `null` if there are none.
@@ -59,6 +68,28 @@ pub struct Document {
     /// What an earlier version of the lists had for targets that these lists have nothing for. It stays at the
     /// target. `null` if no versions were compared.
     pub removed: Option<Vec<RemovedDocument>>,
+}
+
+/// What was reviewed before, in pull requests that were merged.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Review")]
+pub struct ReviewDocument {
+    /// The plans that were reviewed, the newest first.
+    pub plans: Vec<ReviewedDocument>,
+    /// Why there is no more to compare with, if that is so.
+    pub note: Option<String>,
+}
+
+/// A plan that was reviewed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Reviewed")]
+pub struct ReviewedDocument {
+    /// Where: `#7` is a pull request.
+    pub name: String,
+    /// Its page.
+    pub url: String,
+    /// The digest of the plan.
+    pub plan_digest: String,
 }
 
 /// One of several runs of the same lists.
@@ -263,13 +294,42 @@ pub struct ItemDocument {
     pub signed: Cow<'static, str>,
     /// What belongs to the image; `null` if nobody looked, empty if there is nothing.
     pub companions: Option<Vec<CompanionDocument>>,
+    /// What came of checking it by the policy's rule for its source; `null` if there is none, or nobody looked.
+    pub verification: Option<VerificationDocument>,
     /// The companions that were read back at the target; `null` if none were copied, or if copying them failed
     /// before.
     pub companions_proof: Option<ProofDocument>,
     /// What else there is to say.
     pub remarks: Vec<RemarkDocument>,
+    /// How it stands to what was reviewed before the change was merged; `null` where nobody knows.
+    pub review: Option<ComparisonDocument>,
     /// How long it took, in milliseconds; `null` if nothing was tried.
     pub duration_ms: Option<u64>,
+}
+
+/// How an image stands to what was reviewed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Comparison")]
+pub struct ComparisonDocument {
+    /// Where it was reviewed: `#7` is a pull request.
+    pub review: String,
+    /// Whether it is as it was reviewed.
+    pub as_reviewed: bool,
+    /// What is not.
+    pub differences: Vec<DifferenceDocument>,
+}
+
+/// Something that is not as it was reviewed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Difference")]
+pub struct DifferenceDocument {
+    /// What.
+    #[schemars(extend("enum" = ["digest", "source", "platforms", "signatures"]))]
+    pub what: Cow<'static, str>,
+    /// As it was reviewed.
+    pub reviewed: String,
+    /// As it is now.
+    pub now: String,
 }
 
 /// Why something could not be done.
@@ -359,7 +419,8 @@ pub struct ProofDocument {
 pub struct RemarkDocument {
     /// What it is about.
     #[schemars(extend("enum" = ["source-gone", "target-not-readable", "platforms-left-out", "foreign-layer",
-        "companions-skipped", "companion-conflict", "companion-gone"]))]
+        "companions-skipped", "companion-conflict", "companion-gone", "source-moved",
+        "not-as-reviewed", "unsigned"]))]
     pub code: Cow<'static, str>,
     /// The word.
     pub message: String,

@@ -7,18 +7,21 @@
 pub mod document;
 mod read;
 mod schema;
+pub mod verification;
 
 use document::{
-    CauseDocument, CompanionDocument, DecisionCounts, Document, ItemDocument, LocationDocument,
-    OutcomeCounts, ProofDocument, PullsDocument, RemarkDocument, RemovedDocument, ShardDocument,
-    TotalsDocument, TransferDocument, UnreportedDocument, WarningDocument,
+    CauseDocument, CompanionDocument, ComparisonDocument, DecisionCounts, DifferenceDocument, Document,
+    ItemDocument, LocationDocument, OutcomeCounts, ProofDocument, PullsDocument, RemarkDocument,
+    RemovedDocument, ReviewDocument, ReviewedDocument, ShardDocument, TotalsDocument, TransferDocument,
+    UnreportedDocument, WarningDocument,
 };
+use verification::{TrustRootDocument, VerificationDocument};
 
 pub use read::{ReadError, read};
 pub use schema::{PLAN_SCHEMA, REPORT_SCHEMA, plan_schema, report_schema};
 
 use super::companions::{self, Signed};
-use super::{Entry, Part, Pulls, Report, Status, Totals, Unreported};
+use super::{Entry, Part, Pulls, Report, Review, Status, Totals, Unreported};
 use crate::config::{Diagnostic, Location};
 use crate::plan::{self, Companion, CompanionPlace, Decision, Standing};
 
@@ -49,6 +52,10 @@ impl Report {
             target_repo_prefix: self.prefix.to_string(),
             plan_digest: self.plan.digest.to_string(),
             policy_digest: self.plan.policy.as_ref().map(ToString::to_string),
+            list_digest: self.run.lists.as_ref().map(ToString::to_string),
+            review: self.run.review.as_ref().map(ReviewDocument::from),
+            applied_plan: self.run.by_plan.as_ref().map(ToString::to_string),
+            trust_root: self.run.trust_root.as_ref().map(TrustRootDocument::from),
             shard: self.run.part.as_ref().map(ShardDocument::from),
             unreported: self.run.unreported.as_ref().map(UnreportedDocument::from),
             duration_ms: millis(self.run.duration),
@@ -129,6 +136,32 @@ impl From<&Part> for ShardDocument {
     }
 }
 
+impl From<&Review> for ReviewDocument {
+    fn from(review: &Review) -> Self {
+        let plans = review.plans.iter().map(|(page, digest)| ReviewedDocument {
+            name: page.name.clone(),
+            url: page.url.clone(),
+            plan_digest: digest.to_string(),
+        });
+        Self { plans: plans.collect(), note: review.note.clone() }
+    }
+}
+
+impl From<&plan::Comparison> for ComparisonDocument {
+    fn from(comparison: &plan::Comparison) -> Self {
+        let differences = comparison.differences.iter().map(|difference| DifferenceDocument {
+            what: difference.what.word().into(),
+            reviewed: difference.reviewed.clone(),
+            now: difference.now.clone(),
+        });
+        Self {
+            review: comparison.review.clone(),
+            as_reviewed: comparison.differences.is_empty(),
+            differences: differences.collect(),
+        }
+    }
+}
+
 impl From<&Unreported> for UnreportedDocument {
     fn from(unreported: &Unreported) -> Self {
         Self { shards: unreported.shards.clone(), count: unreported.count, images: unreported.images }
@@ -193,8 +226,10 @@ impl From<Entry<'_>> for ItemDocument {
                 .companions
                 .as_ref()
                 .map(|companions| companions.iter().map(CompanionDocument::from).collect()),
+            verification: item.verification.as_ref().map(VerificationDocument::from),
             companions_proof: entry.result.and_then(|result| result.proof.as_ref()).map(ProofDocument::from),
             remarks: entry.remarks().map(RemarkDocument::from).collect(),
+            review: item.reviewed.as_ref().map(ComparisonDocument::from),
             duration_ms: entry.result.map(|result| millis(result.duration)),
         }
     }
@@ -204,12 +239,12 @@ impl From<&plan::Cause> for CauseDocument {
     fn from(cause: &plan::Cause) -> Self {
         Self {
             kind: match cause.kind {
-                plan::CauseKind::Failure | plan::CauseKind::Access => "failure",
+                plan::CauseKind::Failure | plan::CauseKind::Access | plan::CauseKind::Denied => "failure",
                 plan::CauseKind::Policy => "policy",
                 plan::CauseKind::Quota => "quota",
             }
             .into(),
-            access: cause.kind == plan::CauseKind::Access,
+            access: matches!(cause.kind, plan::CauseKind::Access | plan::CauseKind::Denied),
             side: cause.side.word().into(),
             operation: cause.operation.clone(),
             reference: cause.reference.clone(),

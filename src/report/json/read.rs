@@ -10,16 +10,19 @@ use std::time::Duration;
 
 use super::VERSION;
 use super::document::{
-    CauseDocument, CompanionDocument, Document, ItemDocument, LocationDocument, ProofDocument, PullsDocument,
-    RemarkDocument, ShardDocument, TransferDocument, UnreportedDocument,
+    CauseDocument, CompanionDocument, ComparisonDocument, Document, ItemDocument, LocationDocument,
+    ProofDocument, PullsDocument, RemarkDocument, ReviewDocument, ShardDocument, TransferDocument,
+    UnreportedDocument,
 };
+use super::verification::VerificationDocument;
 use crate::config::{Diagnostic, Location, Signatures, Target, TargetPrefix};
 use crate::oci::{Digest, MediaType, Platform};
 use crate::plan::{
-    Cause, CauseKind, Companion, CompanionKind, CompanionPlace, Decision, Graph, Item, Node, Outcome, Plan,
-    Proof, Remark, RemarkKind, Result as Ended, Side, Standing, Transfer,
+    Aspect, Cause, CauseKind, Checked, Companion, CompanionKind, CompanionPlace, Comparison, Decision,
+    Difference, Graph, Item, Made, Node, Outcome, Plan, Proof, Remark, RemarkKind, Result as Ended, Side,
+    Signer, Signing, Standing, Transfer,
 };
-use crate::report::{Interruption, Mode, OnTagConflict, Part, Pulls, Report, Run, Unreported};
+use crate::report::{Interruption, Link, Mode, OnTagConflict, Part, Pulls, Report, Review, Run, Unreported};
 use crate::shard::Shard;
 
 /// Why a text is no report that can be read.
@@ -86,7 +89,11 @@ fn report(document: Document) -> Result<Report, ReadError> {
                 &[("fail", OnTagConflict::Fail), ("warn", OnTagConflict::Warn)],
             )?,
             pulls: document.pulls.iter().map(pulls).collect::<Result<_, _>>()?,
+            trust_root: document.trust_root.map(Into::into),
             part: document.shard.as_ref().map(part).transpose()?,
+            lists: optional("list_digest", document.list_digest.as_deref())?,
+            review: document.review.map(review).transpose()?,
+            by_plan: optional("applied_plan", document.applied_plan.as_deref())?,
             unreported: document.unreported.map(unreported),
             interruption: document.interrupted_by.as_deref().map(interruption).transpose()?,
             remarks: document.remarks,
@@ -149,6 +156,23 @@ fn unreported(document: UnreportedDocument) -> Unreported {
     Unreported { shards: document.shards, count: document.count, images: document.images }
 }
 
+fn review(document: ReviewDocument) -> Result<Review, ReadError> {
+    let plans = document.plans.into_iter().map(|plan| {
+        let digest = parsed("plan_digest", &plan.plan_digest)?;
+        Ok((Link { name: plan.name, url: plan.url }, digest))
+    });
+    Ok(Review { plans: plans.collect::<Result<_, _>>()?, note: document.note })
+}
+
+fn comparison(document: ComparisonDocument) -> Result<Comparison, ReadError> {
+    let known = Aspect::ALL.map(|aspect| (aspect.word(), aspect));
+    let differences = document.differences.into_iter().map(|difference| {
+        let what = word("what", &difference.what, &known)?;
+        Ok(Difference { what, reviewed: difference.reviewed, now: difference.now })
+    });
+    Ok(Comparison { review: document.review, differences: differences.collect::<Result<_, _>>()? })
+}
+
 fn pulls(document: &PullsDocument) -> Result<Pulls, ReadError> {
     Ok(Pulls {
         registry: parsed("registry", &document.registry)?,
@@ -183,8 +207,25 @@ fn item(document: ItemDocument, prefix: &TargetPrefix) -> Result<Item, ReadError
         graph: None,
         derived: None,
         companions: companions.transpose()?,
+        reviewed: document.review.map(comparison).transpose()?,
+        verification: document.verification.map(checked).transpose()?,
         remarks: document.remarks.into_iter().map(remark).collect::<Result<_, _>>()?,
         location: location(document.location),
+    })
+}
+
+fn checked(document: VerificationDocument) -> Result<Checked, ReadError> {
+    Ok(Checked {
+        rule: document.rule,
+        subject: parsed("subject", &document.subject)?,
+        signing: match &*document.result {
+            "not-asked" => Signing::NotAsked,
+            "verified" => Signing::Verified(document.signers.into_iter().map(Signer::from).collect()),
+            "unsigned" => Signing::Unsigned(document.reasons),
+            "refused" => Signing::Refused(document.reasons),
+            other => return Err(strange("result", other)),
+        },
+        made: document.made.map(Made::from),
     })
 }
 
@@ -344,7 +385,7 @@ fn weight(digest: &Digest, size: u64) -> Graph {
 mod tests {
     use super::*;
     use crate::report::Look;
-    use crate::report::sample::{rich_change, rich_plan, rich_sync};
+    use crate::report::sample::{reviewed_sync, rich_change, rich_plan, rich_sync};
 
     #[test]
     fn what_was_written_is_read_and_says_the_same() {
@@ -358,7 +399,7 @@ mod tests {
         part_of_it.unseen.insert(0);
         let mut incomplete = rich_plan();
         incomplete.run.unreported = Some(Unreported { shards: vec![3, 5], count: 8, images: 12 });
-        for report in [rich_sync(), rich_plan(), part_of_it, incomplete] {
+        for report in [rich_sync(), rich_plan(), reviewed_sync(), part_of_it, incomplete] {
             let again = read(report.json().as_bytes()).expect("a report");
             assert_eq!(again.json(), report.json());
             let look = Look { columns: 100, colour: false };

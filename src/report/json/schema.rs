@@ -71,7 +71,9 @@ fn change(schema: &mut Value, path: &str, how: impl FnOnce(&mut Map<String, Valu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{plan_report, rich_plan, rich_sync, schema_is_current, sync_report};
+    use crate::report::sample::{
+        plan_report, reviewed_sync, rich_plan, rich_sync, schema_is_current, sync_report,
+    };
     use crate::report::{Interruption, Report};
 
     #[test]
@@ -97,7 +99,8 @@ mod tests {
         let schema = report_schema().into();
         let mut interrupted = rich_sync();
         interrupted.run.interruption = Some(Interruption::Terminate);
-        for report in [rich_plan(), rich_sync(), interrupted, unseen(), sync_report(vec![])] {
+        for report in [rich_plan(), rich_sync(), reviewed_sync(), interrupted, unseen(), sync_report(vec![])]
+        {
             assert_eq!(faults(&schema, &report), [""; 0]);
         }
         let validator = jsonschema::validator_for(&schema).expect("a schema");

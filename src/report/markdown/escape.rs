@@ -29,7 +29,7 @@ pub(super) fn prose(text: &str) -> String {
 /// `text` as HTML, for where Markdown is not read, such as a fold's title. What stands between backticks becomes
 /// code.
 pub(super) fn html(text: &str) -> String {
-    marked_up(text, |piece| (!piece.trim().is_empty()).then(|| format!("<code>{}</code>", entities(piece))))
+    marked_up(text, |piece| (!piece.trim().is_empty()).then(|| format!("<code>{}</code>", characters(piece))))
 }
 
 /// `text` with each piece between backticks as `code` has it, if it has it at all.
@@ -58,7 +58,7 @@ fn marked_up(text: &str, code: impl Fn(&str) -> Option<String>) -> String {
 
 /// Whether a code span holds `text` as it is, within a table's cell too.
 fn is_tame(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "./:-_@+=,*\"' ".contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "./:-_@+=,*\"' []{}".contains(c))
 }
 
 /// All that has a meaning in Markdown, HTML or GitHub's references, as entities or pulled apart.
@@ -93,6 +93,20 @@ fn entities(text: &str) -> String {
     escaped
 }
 
+/// All that has a meaning in HTML as entities, and nothing pulled apart: for a code element where Markdown is not
+/// read, so that what is copied of it is the name.
+fn characters(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() * 2);
+    for c in text.chars() {
+        if !c.is_ascii() || c.is_ascii_alphanumeric() || " ,.;:-()/?%=+".contains(c) {
+            escaped.push(c);
+        } else {
+            let _ = write!(escaped, "&#{};", u32::from(c));
+        }
+    }
+    escaped
+}
+
 /// `word`, which `after` follows, so that GitHub sees no commit (`0f3c9a7`), ticket (`GH-12`) or address (`www.`)
 /// in it.
 fn pulled_apart(word: &str, after: &str) -> String {
@@ -120,6 +134,7 @@ mod tests {
         for (text, escaped) in [
             ("plain text, 3.2 s", "plain text, 3.2 s"),
             ("write it as `a/b:1`, `a/**`", "write it as `a/b:1`, `a/**`"),
+            ("write `images: []`", "write `images: []`"),
             ("an `<x>` and a ` alone", "an &#96;&#60;x&#62;&#96; and a &#96; alone"),
             ("@team #12 GH-7 gh-7", "&#64;&#8203;team &#35;&#8203;12 GH&#8203;-7 gh&#8203;-7"),
             ("https://x.example", "https&#58;&#8203;//x.example"),
@@ -137,6 +152,7 @@ mod tests {
         for (text, escaped) in [
             ("no `<x>` here", "no <code>&#60;x&#62;</code> here"),
             ("`a/*` and one ` alone", "<code>a/&#42;</code> and one &#96; alone"),
+            ("`r.io/component-61@0f3c9a7`", "<code>r.io/component-61&#64;0f3c9a7</code>"),
             ("@team <b>\n\n# x", "&#64;&#8203;team &#60;b&#62;  &#35;&#8203; x"),
         ] {
             assert_eq!(html(text), escaped);

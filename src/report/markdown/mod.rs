@@ -11,12 +11,12 @@ use std::fmt::Write as _;
 use escape::{code, html, prose};
 use page::{Page, Part};
 
-use super::companions;
 use super::explanation::source_name;
-use super::summary::{effort, headline, moral, standing, subject, volume};
+use super::summary::{effort, headline, moral, not_as_reviewed, standing, subject, volume};
 use super::text::{one_line, shorten_end};
 use super::units::{bytes, count, duration, number};
 use super::{Entry, Link, Mode, Report, Status, Totals, Verdict};
+use super::{companions, verification};
 use crate::config::Fault;
 use crate::oci::Digest;
 use crate::plan::{CompanionPlace, Item};
@@ -48,14 +48,17 @@ impl Report {
         self.page(limit, true)
     }
 
-    /// The report as a comment of at most `limit` bytes. It ends with a hidden mark, which is the
-    /// same as long as the comment says the same of the same commit, in whatever run.
+    /// The report as a comment of at most `limit` bytes, `commit` being whose lists were read. It ends with what nobody
+    /// sees: the plan, for the sync after the merge, and a mark, which is the same as long as the comment says the
+    /// same of the same commit, in whatever run.
     #[must_use]
-    pub fn comment(&self, limit: usize) -> String {
+    pub fn comment(&self, limit: usize, commit: &str) -> String {
+        let plan = self.review_line(commit, limit / 2);
         let mut timeless = self.clone();
         timeless.run.log = None;
-        let mark = content_mark(&timeless.page(limit, false));
-        format!("{}{mark}\n", self.page(limit.saturating_sub(mark.len() + 1), false))
+        let mark = content_mark(&format!("{}{plan}", timeless.page(limit, false)));
+        let hidden = format!("{plan}\n{mark}\n");
+        format!("{}{hidden}", self.page(limit.saturating_sub(hidden.len()), false))
     }
 
     /// `timed` says how long everything took.
@@ -125,6 +128,9 @@ impl Report {
     fn head(&self, totals: &Totals, prefix: &str, timed: bool) -> String {
         let mut head = format!("## {} {}\n\n", self.icon(), headline(self, totals));
         head.push_str(&said_of_the_run(&self.run.remarks));
+        if let Some(sentence) = not_as_reviewed(self) {
+            head.push_str(&said_of_the_run(&[sentence]));
+        }
         if totals.items == 0 && self.run.unreported.is_none() {
             return head;
         }
@@ -210,8 +216,11 @@ pub fn faults(
 
 /// Remarks on a run as a whole, each a paragraph that is seen.
 fn said_of_the_run(remarks: &[String]) -> String {
-    let paragraphs: Vec<String> = remarks.iter().map(|remark| format!("⚠️ {}.\n\n", prose(remark))).collect();
-    paragraphs.concat()
+    let paragraph = |remark: &String| {
+        let stop = if remark.ends_with(['.', '!', '?']) { "" } else { "." };
+        format!("⚠️ {}{stop}\n\n", prose(remark))
+    };
+    remarks.iter().map(paragraph).collect()
 }
 
 /// That there was nothing to look at, below `title`: `why`, in small letters and without a full stop, and what else there is to say.
@@ -235,9 +244,9 @@ pub fn nothing(
 /// An entry as a row of a table.
 fn table_row(entry: Entry<'_>, prefix: &str) -> String {
     let item = entry.item;
-    let companions = match &item.companions {
-        None => "–".to_owned(),
-        Some(_) => prose(&companions::summary(item).full()),
+    let companions = match (&item.companions, &item.verification) {
+        (None, None) => "–".to_owned(),
+        _ => prose(&companions::summary(item).full()),
     };
     let digest = match (entry.status(), &item.target_digest, &item.digest) {
         (Status::Conflict, Some(has), Some(wants)) if has != wants => {
@@ -346,10 +355,13 @@ fn full_digest(entry: Entry<'_>, timed: bool) -> String {
     if let Some(media_type) = &item.media_type {
         let _ = write!(text, " · {}", prose(media_type.as_str()));
     }
+    if let Some(result) = entry.result.filter(|_| timed) {
+        let _ = write!(text, " · {}", duration(result.duration));
+    }
+    for phrase in verification::phrases(item) {
+        let _ = write!(text, "<br>{}", prose(&phrase));
+    }
     if let Some(result) = entry.result {
-        if timed {
-            let _ = write!(text, " · {}", duration(result.duration));
-        }
         if let Some(proof) = result.proof {
             let _ = write!(text, " · {} of {} companions read back", proof.verified, proof.expected);
         }

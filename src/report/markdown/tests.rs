@@ -11,6 +11,9 @@ use crate::report::sample::{
     cause, companion, digest, hostile_words, plan_report, rich_change, rich_plan, rich_sync, sync_report,
 };
 
+/// A commit's ID.
+const COMMIT: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
+
 /// As GitHub renders, before it takes dangerous HTML away: nothing of that may be there to begin with.
 fn html(markdown: &str) -> String {
     let mut options = Options::default();
@@ -164,7 +167,7 @@ fn a_change_of_5000_entries_is_told_within_the_limits_and_fast() {
     let changed = |number| if number % 5 == 0 { Change::Unchanged } else { Change::Added };
     report.changes = Some(Changes { entries: (0..5000).map(changed).collect(), removed: vec![] });
     let start = Instant::now();
-    let (comment, summary) = (report.comment(59_800), report.markdown(1_000_000));
+    let (comment, summary) = (report.comment(59_800, COMMIT), report.markdown(1_000_000));
     let took = start.elapsed();
     println!("{took:?} for {} and {} bytes", comment.len(), summary.len());
     assert!(took.as_secs() < 10, "{took:?}");
@@ -229,7 +232,7 @@ fn views(text: &str) -> [String; 4] {
     [
         with_hostile(text).markdown(usize::MAX),
         unknown.markdown(usize::MAX),
-        changed.comment(60_000),
+        changed.comment(60_000, COMMIT),
         faults(text, &[fault(None), fault(Some(place))], None, None, usize::MAX),
     ]
 }
@@ -313,4 +316,11 @@ proptest! {
     ], 0..16)) {
         assert_inert(&pieces.concat());
     }
+}
+
+#[test]
+fn a_remark_ends_once() {
+    let remarks = ["is the path right?".to_owned(), "it is not".to_owned()];
+    let text = super::nothing("Nothing", "no list", &remarks, None, None);
+    assert!(text.contains("is the path right?\n") && text.contains("it is not.\n"), "{text}");
 }

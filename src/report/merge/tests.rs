@@ -1,6 +1,7 @@
 //! Reports of shards, divided from a whole one and put together again.
 
 use super::*;
+use crate::config::TargetPrefix;
 use crate::oci::Digest;
 use crate::plan::{Decision, Outcome};
 use crate::report::sample::{plan_report, rich_plan, rich_sync, sync_report};
@@ -122,7 +123,7 @@ fn the_strongest_of_the_shards_decides() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     type Change = fn(&mut Vec<(String, Report)>);
-    let cases: [(&str, Change); 10] = [
+    let cases: [(&str, Change); 11] = [
         ("there is no report", |all| all.clear()),
         ("shard-2.json is the report of a run without --shard", |all| all[1].1.run.part = None),
         ("shard-1.json and again.json are both of shard 1", |all| {
@@ -130,6 +131,11 @@ fn what_does_not_belong_together_is_refused() {
             all.push(again);
         }),
         ("shard-1.json and shard-2.json have another list", |all| {
+            all[1].1.run.part.as_mut().expect("a part").lists = Digest::sha256(b"others");
+        }),
+        ("shard-1.json and shard-2.json have another target prefix", |all| {
+            // Its lists differ, too: whole targets are what they ask for.
+            all[1].1.prefix = TargetPrefix::Layout { folder: "mirror".into() };
             all[1].1.run.part.as_mut().expect("a part").lists = Digest::sha256(b"others");
         }),
         ("shard-1.json and shard-2.json have another number of shards", |all| {
@@ -156,6 +162,71 @@ fn what_does_not_belong_together_is_refused() {
         let said = merge(shards).expect_err(expected).to_string();
         assert!(said.starts_with(expected), "{said}");
     }
+}
+
+/// Machines of one run may have other versions of the program.
+#[test]
+fn the_version_of_the_program_may_differ() {
+    let mut shards = shards(&whole(sync_report(vec![Outcome::Copied; 4])), 2);
+    shards[1].1.run.version = "0.0.7".to_owned();
+    assert_eq!(merge(shards).expect("a report").verdict().exit_code(), 0);
+}
+
+/// Whatever numbers a report holds, it is read and added, and all views can be made of it.
+#[test]
+fn sums_of_foreign_numbers_end_at_the_largest() {
+    fn largest(value: &mut serde_json::Value, place: &str) {
+        let found = value.pointer_mut(place).expect(place);
+        for number in found.as_object_mut().expect("an object").values_mut().filter(|it| it.is_u64()) {
+            *number = u64::MAX.into();
+        }
+    }
+    let hostile = |change: &dyn Fn(&mut serde_json::Value)| {
+        let hostile = |(name, report): (String, Report)| {
+            let mut document = serde_json::from_str(&report.json()).expect("JSON");
+            change(&mut document);
+            (name, crate::report::json::read(document.to_string().as_bytes()).expect("a report"))
+        };
+        let mut whole = whole(rich_sync());
+        let proof = Some(plan::Proof { expected: 1, verified: 1 });
+        whole.results.iter_mut().flatten().for_each(|result| result.proof = proof);
+        let reports = shards(&whole, 2).into_iter().map(hostile).collect();
+        let merged = merge(reports).expect("a report");
+        let _ = (merged.terminal(crate::report::Look::default()), merged.markdown(usize::MAX));
+        serde_json::from_str::<serde_json::Value>(&merged.json()).expect("JSON")
+    };
+    let of_items = |document: &mut serde_json::Value, change: &dyn Fn(&mut serde_json::Value)| {
+        document["items"].as_array_mut().expect("items").iter_mut().for_each(change);
+    };
+    let merged = hostile(&|document| document["retries"] = u64::MAX.into());
+    assert_eq!(merged["retries"], u64::MAX);
+    let merged = hostile(&|document| largest(document, "/totals"));
+    assert_eq!(merged["totals"]["bytes_moved"], u64::MAX);
+    let merged = hostile(&|document| of_items(document, &|item| largest(item, "/transfer")));
+    for sum in ["blobs_copied", "bytes_copied", "blobs_mounted", "blobs_present", "manifests_pushed"] {
+        assert_eq!(merged["totals"]["transfer"][sum], u64::MAX, "{sum}");
+    }
+    let merged = hostile(&|document| of_items(document, &|item| largest(item, "/companions_proof")));
+    assert_eq!(merged["totals"]["companions_proof"]["verified"], u64::MAX);
+    hostile(&|document| {
+        of_items(document, &|item| {
+            let companions = item["companions"].as_array_mut().into_iter().flatten();
+            companions.for_each(|companion| companion["count"] = u64::MAX.into());
+            item["bytes"] = u64::MAX.into();
+            item["bytes_to_move"] = u64::MAX.into();
+            item["duration_ms"] = u64::MAX.into();
+        });
+    });
+    hostile(&|document| document["duration_ms"] = u64::MAX.into());
+    let mut some = shards(&whole(sync_report(vec![Outcome::Copied; 4])), 3);
+    some.pop();
+    for (_, report) in &mut some {
+        report.run.part.as_mut().expect("a part").images = usize::MAX;
+        report.run.unreported = Some(Unreported { shards: vec![3], count: 3, images: usize::MAX });
+    }
+    let merged = merge(some).expect("a report");
+    let _ = (merged.terminal(crate::report::Look::default()), merged.markdown(usize::MAX));
+    assert_eq!(merged.run.unreported.map(|unreported| unreported.images), Some(usize::MAX - 3));
 }
 
 #[test]
