@@ -168,7 +168,8 @@ impl Reader<'_> {
         }
         let (shard, plan) = (self.options.run.share.shard.is_some(), self.options.plan.is_some());
         if let Some((name, _)) = [("shard", shard), ("plan", plan)].into_iter().find(|(_, given)| *given) {
-            let why = "a change that is proposed is looked at as a whole, by what its sources have now; leave it out";
+            let why =
+                "a change that is proposed is looked at as a whole, by what sources have now; leave it out";
             return Err(UsageError::Option(format!("the input {name} is given: {why}")).into());
         }
         let start = self.start().await?;
