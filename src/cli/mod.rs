@@ -4,6 +4,7 @@
 //! options are those of `sync`, so that the command lines of kyma's image-syncer run unchanged.
 
 mod action;
+mod connection;
 mod pin;
 mod policy;
 mod report;
@@ -22,6 +23,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use action::{ActionMode, ActionOptions, CommentWhen, SECRETS, in_inputs};
+pub use connection::ConnectionOptions;
 pub use pin::PinOptions;
 pub use policy::{ExplainOptions, PolicyCommand};
 pub use report::{MergeOptions, OutputOptions, Progress, ReportCommand, ReportOptions};
@@ -194,27 +196,6 @@ pub struct CredentialOptions {
     /// How to log in where: YAML, such as `ghcr.io: github`; it names variables, and no secret is in it
     #[arg(long, value_name = "YAML", value_parser = value::secret)]
     pub auth: Option<Secret>,
-}
-
-/// How registries are reached.
-#[derive(Debug, Args)]
-pub struct ConnectionOptions {
-    /// Reach a registry through another address, such as a pull-through cache, with the credentials of that
-    /// address's host; may repeat
-    #[arg(long = "endpoint", value_name = "HOST=URL", value_parser = value::EndpointParser, help_heading = "Connections")]
-    pub endpoints: Vec<Endpoint>,
-    /// Use plain HTTP for a registry, as loopback hosts do without asking; may repeat
-    #[arg(long, value_name = "HOST", value_parser = value::host_name, help_heading = "Connections")]
-    pub plain_http: Vec<String>,
-    /// Trust the CA certificates of this PEM file too
-    #[arg(long, value_name = "FILE", help_heading = "Connections")]
-    pub ca_file: Option<PathBuf>,
-    /// A client certificate, as a PEM file; needs --client-key
-    #[arg(long, value_name = "FILE", help_heading = "Connections")]
-    pub client_cert: Option<PathBuf>,
-    /// The client certificate's key, as a PEM file; needs --client-cert
-    #[arg(long, value_name = "FILE", help_heading = "Connections")]
-    pub client_key: Option<PathBuf>,
 }
 
 /// How much is logged.
@@ -401,12 +382,12 @@ pub fn parse(
     }
     let checked = match &asked {
         Command::Sync(SyncOptions { run, .. }) | Command::Plan(PlanOptions { run, .. }) => {
-            check(&run.connections)
+            run.connections.check()
         }
-        Command::Action(options) => check(&options.run.connections),
-        Command::Doctor(options) => check(&options.connections),
+        Command::Action(options) => options.run.connections.check(),
+        Command::Doctor(options) => options.connections.check(),
         Command::Pin(options) => options.check(),
-        Command::Verify(options) => check(&options.connections),
+        Command::Verify(options) => options.connections.check(),
         Command::Serve(ServeOptions { root: Some(_), memory: true, .. }) => {
             Err("--root (SYNCER_ROOT) and --memory (SYNCER_MEMORY) exclude each other; keep one".to_owned())
         }
@@ -420,19 +401,6 @@ pub fn parse(
 #[must_use]
 pub fn in_one_line(error: &clap::Error) -> String {
     variables::first_paragraph(error)
-}
-
-/// What no option can say of itself.
-fn check(connections: &ConnectionOptions) -> Result<(), String> {
-    if connections.client_cert.is_some() != connections.client_key.is_some() {
-        return Err("--client-cert and --client-key are given together, or not at all".to_owned());
-    }
-    for (number, endpoint) in connections.endpoints.iter().enumerate() {
-        if connections.endpoints.iter().take(number).any(|other| other.host == endpoint.host) {
-            return Err(format!("--endpoint has {} twice; keep one", endpoint.host));
-        }
-    }
-    Ok(())
 }
 
 /// The command line as clap knows it, for completions; each option's help names its variable.

@@ -62,6 +62,6 @@ impl PinOptions {
                 "--check (SYNCER_CHECK) and --update (SYNCER_UPDATE) exclude each other; keep one".to_owned()
             );
         }
-        super::check(&self.connections)
+        self.connections.check()
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
-use super::review::Review;
+use super::review::{Review, in_repository};
 use super::reviewed::reviewing;
 use super::{Situation, is_in_workspace, log, of_the_workspace};
 use crate::cli::{ActionOptions, ConnectionOptions, RunOptions};
@@ -430,16 +430,6 @@ fn taken_meanwhile(
             clashes.join(", ")
         )
     })
-}
-
-/// A path of the workspace as one of the repository: without what leads nowhere.
-pub(super) fn in_repository(path: &Path) -> String {
-    let name = path.display().to_string();
-    let mut rest = name.as_str();
-    while let Some(shorter) = rest.strip_prefix("./") {
-        rest = shorter.trim_start_matches('/');
-    }
-    rest.to_owned()
 }
 
 /// Gives the workflow's token to log in with, and has the runner hide what that is done with.

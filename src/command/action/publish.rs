@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 
-use super::intake::{Nothing, Refusal, in_repository};
+use super::intake::{Nothing, Refusal};
 use super::outputs::{self, no_images};
+use super::review::in_repository;
 use super::{LAST_WORDS, RUN, Situation, log};
 use crate::cli::{ActionOptions, CommentWhen, WhichShard, in_inputs};
 use crate::command::options::{SUMMARY_LIMIT, replace};

@@ -1,5 +1,7 @@
 //! A change that somebody proposes: a pull request, or a merge queue's group of them.
 
+use std::path::Path;
+
 use crate::github::event::{MergeGroup, PullRequest};
 use crate::github::{CommitId, Event, RepositoryName, Runner};
 
@@ -45,4 +47,14 @@ impl Review {
             }),
         }
     }
+}
+
+/// A path of the workspace as one of the repository: without what leads nowhere.
+pub(super) fn in_repository(path: &Path) -> String {
+    let name = path.display().to_string();
+    let mut rest = name.as_str();
+    while let Some(shorter) = rest.strip_prefix("./") {
+        rest = shorter.trim_start_matches('/');
+    }
+    rest.to_owned()
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Situation;
-use super::intake::in_repository;
+use super::review::in_repository;
 use crate::cli::ActionOptions;
 use crate::command::UsageError;
 use crate::command::reviewing::{Found, Reviewing, Reviews};
