@@ -76,13 +76,12 @@ fn verify(case: &Path, shared_artifact: &Path) -> Result<()> {
         Some(json) => Root::from_json("trusted_root.json", &json, None)?,
         None => Root::embedded()?,
     };
-    let signer = match text(case, "key.pub")? {
-        Some(pem) => Signer::Key(PublicKey::from_pem("key.pub", &pem)?),
-        None => {
-            let identity = text(case, "identity")?.unwrap_or_else(|| IDENTITY.to_owned());
-            let issuer = text(case, "issuer")?.unwrap_or_else(|| GITHUB_ISSUER.to_owned());
-            Signer::Identity(Identity::new(&issuer, Some(Matcher::exact(&identity)?), None)?)
-        }
+    let signer = if let Some(pem) = text(case, "key.pub")? {
+        Signer::Key(PublicKey::from_pem("key.pub", &pem)?)
+    } else {
+        let identity = text(case, "identity")?.unwrap_or_else(|| IDENTITY.to_owned());
+        let issuer = text(case, "issuer")?.unwrap_or_else(|| GITHUB_ISSUER.to_owned());
+        Signer::Identity(Identity::new(&issuer, Some(Matcher::exact(&identity)?), None)?)
     };
     let mut rule = Rule { log: true, ..Rule::any_of(vec![signer]) };
     if let Some(kind) = predicate_type(&bundle) {
